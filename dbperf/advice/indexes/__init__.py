@@ -1,0 +1,1 @@
+"""The index search over a workload."""

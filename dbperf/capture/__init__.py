@@ -1,0 +1,1 @@
+"""The hot path: what ran, how long, from which line."""

@@ -1,0 +1,1 @@
+"""A private PostgreSQL from a wheel: binaries, cluster, server life."""

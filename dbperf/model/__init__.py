@@ -1,0 +1,1 @@
+"""Frozen data that all other packages speak. Imports nothing of dbperf."""

@@ -1,0 +1,105 @@
+"""What the target's catalog says of its tables, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """pg_stats of a column: shares are 0 to 1 of all rows; values are text, as PostgreSQL prints them.
+
+    `distinct` is the number of distinct values (already scaled to rows).
+    """
+
+    null_share: float = 0.0
+    distinct: float = 0.0
+    common: tuple[tuple[str, float], ...] = ()
+    bounds: tuple[str, ...] = ()
+    correlation: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `type` as format_type prints it, `collation` its name ("" if not collatable)."""
+
+    name: str
+    type: str
+    not_null: bool = False
+    average_width: int = 8
+    collation: str = ""
+    distribution: Distribution | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index of the database. `keys` are column names or expressions, in order; `predicate` is of a partial one.
+
+    `descending` marks the keys stored in descending order. `plain`: B-tree on bare columns in default
+    operator classes and ascending order, the only kind that is compared with a candidate.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    include: tuple[str, ...] = ()
+    method: str = "btree"
+    unique: bool = False
+    valid: bool = True
+    predicate: str = ""
+    constraint: str = ""
+    descending: tuple[bool, ...] = ()
+    plain: bool = True
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key: `columns` of this table refer to `target` ("schema.name") (`target_columns`)."""
+
+    name: str
+    columns: tuple[str, ...]
+    target: str
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, partition parent, materialised view or view. `rows` is the planner's estimate, -1 if never analyzed."""
+
+    schema: str
+    name: str
+    kind: str
+    rows: float
+    size_bytes: int
+    pages: int
+    columns: Mapping[str, Column] = field(default_factory=dict)
+    indexes: tuple[Index, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    readable: bool = True
+    """Whether this role may SELECT from it, and so sees its statistics."""
+
+    @property
+    def qualified(self) -> str:
+        """schema.name, unquoted: a key and a label, not SQL."""
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All tables of one database that are not the system's, by "schema.name"."""
+
+    tables: Mapping[str, Table]
+    search_path: tuple[str, ...]
+    server_version: str
+    server_version_num: int
+    database: str
+    volatile_functions: frozenset[str] = frozenset()
+    known_functions: frozenset[str] = frozenset()
+
+    def find(self, schema: str, name: str) -> Table | None:
+        """The table a statement means by `schema.name`; with no schema, the first on the search path."""
+        for candidate in (schema,) if schema else self.search_path:
+            if table := self.tables.get(f"{candidate}.{name}"):
+                return table
+        return None

@@ -1,0 +1,88 @@
+"""A change, why it is advised, and how far it is proven."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dbperf.model.workload import CallSite
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 2 for error."""
+        return list(Severity).index(self)
+
+
+class Level(StrEnum):
+    """How far a recommendation is proven, the best first."""
+
+    MEASURED = "measured"
+    WHAT_IF = "what-if"
+    ESTIMATED = "estimated"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a recommendation was checked.
+
+    Costs are planner units and seconds are wall time, both per execution and weighted by calls over the
+    statements served; None where that was not looked at. Cost is an estimate and never a time.
+    """
+
+    level: Level
+    method: str
+    cost_before: float | None = None
+    cost_after: float | None = None
+    seconds_before: float | None = None
+    seconds_after: float | None = None
+    server_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a change does to one statement; costs and seconds per execution, medians over parameter sets.
+
+    `parameters` says where the values came from: captured, statistics, literals, none, generic.
+    """
+
+    fingerprint: str
+    sql: str
+    calls: int
+    parameters: str
+    parameter_sets: int
+    plan_before: str
+    plan_after: str
+    cost_before: float
+    cost_after: float | None = None
+    seconds_before: float | None = None
+    seconds_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A change to make. `id` is stable over runs for the same change to the same database objects."""
+
+    id: str
+    code: str
+    slug: str
+    severity: Severity
+    title: str
+    tables: tuple[str, ...]
+    statements: tuple[str, ...]
+    call_sites: tuple[CallSite, ...]
+    ddl: tuple[str, ...]
+    fix: str
+    evidence: tuple[Evidence, ...]
+    verification: Verification
+    write_cost: str = ""
+    size_bytes: int | None = None
+    risk: str = ""

@@ -1,0 +1,1 @@
+"""How the database runs a statement: EXPLAIN, catalog, what-if."""

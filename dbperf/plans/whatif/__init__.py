@@ -1,0 +1,1 @@
+"""Plans under indexes that do not exist."""

@@ -1,0 +1,120 @@
+"""Settings: keyword > DBPERF_* in the environment > [tool.dbperf] of the nearest pyproject.toml > default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from dbperf.errors import InputError
+
+
+class Unset(Enum):
+    """The type of UNSET: a setting that the caller left to the environment."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an engine's instrumentation does; fields left UNSET are resolved when the engine is created."""
+
+    enabled: bool | Unset = UNSET
+    """Off: the engine is a plain SQLAlchemy engine."""
+    capture_parameters: bool | Unset = UNSET
+    """Keep a few parameter sets of each statement. Off by default: they are your users' data."""
+    max_statements: int | Unset = UNSET
+    """Distinct SQL strings kept for each thread; executions of further ones are counted together."""
+    app_prefixes: tuple[str, ...] | Unset = UNSET
+    """Path prefixes that are the app's own code even inside site-packages."""
+    ignore_prefixes: tuple[str, ...] | Unset = UNSET
+    """Path prefixes that are never a call site (the app's own database helpers, say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings with every field decided."""
+
+    enabled: bool = True
+    capture_parameters: bool = False
+    max_statements: int = 5000
+    app_prefixes: tuple[str, ...] = ()
+    ignore_prefixes: tuple[str, ...] = ()
+
+
+def resolve(settings: Settings | None = None) -> Resolved:
+    """Decide every field, once. Raises InputError naming the source of a value that cannot be used."""
+    given = settings or Settings()
+    project, where = _project_table()
+    known = {each.name for each in fields(Resolved)}
+    if unknown := sorted(set(project) - known):
+        raise InputError(f"{where}: [tool.dbperf] has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    decided: dict[str, Any] = {}
+    for each in fields(Resolved):
+        variable = f"DBPERF_{each.name.upper()}"
+        if (value := getattr(given, each.name)) is not UNSET:
+            decided[each.name] = _checked(each.name, value, "Settings")
+        elif variable in os.environ:
+            decided[each.name] = _from_text(each.name, os.environ[variable], variable)
+        elif each.name in project:
+            decided[each.name] = _checked(each.name, project[each.name], str(where))
+    return Resolved(**decided)
+
+
+def _project_table() -> tuple[Mapping[str, Any], Path | None]:
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory was removed
+        return {}, None
+    for folder in (here, *here.parents):
+        path = folder / "pyproject.toml"
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+        except OSError:
+            continue
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            return {}, path  # somebody else's broken file: their tools will say so
+        found = table.get("tool", {}).get("dbperf", {})
+        return (found if isinstance(found, dict) else {}), path
+    return {}, None
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    raise ValueError
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(os.pathsep) if part)
+
+
+_READERS: dict[type, Callable[[str], object]] = {bool: _boolean, int: int, tuple: _paths}
+_FORMS = {bool: "1 or 0", int: "a positive whole number", tuple: "a list of paths"}
+
+
+def _from_text(name: str, text: str, source: str) -> object:
+    form = type(getattr(Resolved(), name))
+    try:
+        return _checked(name, _READERS[form](text), source)
+    except ValueError:
+        raise InputError(f"{source}: {name} takes {_FORMS[form]}, not {text!r}") from None
+
+
+def _checked(name: str, value: Any, source: str) -> object:
+    form = type(getattr(Resolved(), name))
+    if form is tuple and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    if type(value) is form and not (form is int and value < 1):
+        return value
+    raise InputError(f"{source}: {name} takes {_FORMS[form]}, not {value!r}")

@@ -1,0 +1,1 @@
+"""What a SQL text means: pure functions over sqlglot."""

@@ -1,0 +1,1 @@
+"""Observations folded into statements; saved and loaded."""
