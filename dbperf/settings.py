@@ -55,7 +55,9 @@ def resolve(settings: Settings | None = None) -> Resolved:
     project, where = _project_table()
     known = {each.name for each in fields(Resolved)}
     if unknown := sorted(set(project) - known):
-        raise InputError(f"{where}: [tool.dbperf] has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise InputError(
+            f"{where}: [tool.dbperf] has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
     decided: dict[str, Any] = {}
     for each in fields(Resolved):
         variable = f"DBPERF_{each.name.upper()}"

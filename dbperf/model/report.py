@@ -103,5 +103,6 @@ class Report:
                     share = max(0.0, 1 - each.seconds_after / each.seconds_before)
                     best[each.fingerprint] = max(best.get(each.fingerprint, 0.0), share)
         return sum(
-            each.statement.execute_seconds * best.get(each.statement.fingerprint, 0.0) for each in self.statements
+            each.statement.execute_seconds * best.get(each.statement.fingerprint, 0.0)
+            for each in self.statements
         )

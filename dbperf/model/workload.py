@@ -7,6 +7,7 @@ from typing import Any
 
 from dbperf.model.histogram import Latency
 
+
 @dataclass(frozen=True, slots=True)
 class CallSite:
     """A line of the application that ran a statement, and how often."""
