@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Perf", "Settings", "analyze", "create_async_engine", "create_engine", "instrument", "perf"]
 
-_HOME = {name: "dbperf.engine" for name in __all__} | {
+_HOME = dict.fromkeys(__all__, "dbperf.engine") | {
     "Settings": "dbperf.settings",
     "analyze": "dbperf.analysis",
 }

@@ -34,9 +34,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index of the database. `keys` are column names or expressions, in order; `predicate` is of a partial one.
+    """An index of the database. `keys` are column names or expressions, in order.
 
-    `descending` marks the keys stored in descending order. `plain`: B-tree on bare columns in default
+    `predicate` is the WHERE of a partial index. `descending` marks the keys stored in descending order. `plain`: B-tree on bare columns in default
     operator classes and ascending order, the only kind that is compared with a candidate.
     """
 
@@ -65,7 +65,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, partition parent, materialised view or view. `rows` is the planner's estimate, -1 if never analyzed."""
+    """A table, partition parent, materialised view or view; `rows` is the planner's, -1 if never analyzed."""
 
     schema: str
     name: str

@@ -94,7 +94,8 @@ class Report:
     def recoverable_seconds(self) -> float:
         """Seconds of the captured time that measured recommendations save.
 
-        For each statement: captured seconds x (1 - measured after / measured before), the best recommendation counted once.
+        For each statement: captured seconds x (1 - measured after / measured before), of its best
+        recommendation alone.
         """
         best: dict[str, float] = {}
         for recommendation in self.recommendations:
