@@ -1,0 +1,114 @@
+"""The safe EXPLAIN runner.
+
+`EXPLAIN select 1; commit; insert …` commits inside a READ ONLY transaction when sent by the simple
+protocol, so every statement goes by the extended protocol (`prepare=True`), which takes exactly one. Around
+it: a READ ONLY transaction that is always rolled back, a statement_timeout and a lock_timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import psycopg
+
+from dbperf.errors import ConnectError, StatementError
+from dbperf.model.plan import Plan
+from dbperf.plans.connect import Connection
+from dbperf.plans.nodes import plan_from_json
+
+PLAN_TIMEOUT_MS = 5_000
+LOCK_TIMEOUT_MS = 1_000
+_numbers = count(1)
+
+
+@contextmanager
+def read_only(connection: Connection, timeout_ms: int = PLAN_TIMEOUT_MS) -> Iterator[psycopg.RawCursor[Any]]:
+    """A cursor (placeholders `$1`) in a READ ONLY transaction, or savepoint, that is rolled back.
+
+    Inside a writing transaction the savepoint alone is read-only: its end restores what was before.
+    Raises StatementError for whatever the server refuses.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL transaction_read_only = on")
+            connection.execute(f"SET LOCAL statement_timeout = {timeout_ms:d}".encode())
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS:d}".encode())
+            # The values at hand decide, as they do for the app's first executions.
+            connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            with psycopg.RawCursor(connection) as cursor:
+                yield cursor
+    except psycopg.Error as error:
+        if connection.closed:
+            raise ConnectError("the server closed the connection") from None
+        raise StatementError(reason_of(error), error.sqlstate) from None
+
+
+def explain(connection: Connection, sql: str, parameters: Sequence[Any] | None) -> Plan:
+    """Plan one statement with `$n` placeholders; it is not executed.
+
+    With `parameters` None the plan is generic: made without values. Raises StatementError.
+    """
+    with read_only(connection) as cursor:
+        if parameters is None:
+            return _explain_generic(cursor, sql)
+        run(cursor, f"EXPLAIN (FORMAT JSON) {sql}", parameters)
+        return plan_from_json(_only_value(cursor))
+
+
+def run(cursor: psycopg.RawCursor[Any], sql: str, parameters: Sequence[Any] = ()) -> None:
+    """Send exactly one statement by the extended protocol."""
+    cursor.execute(sql.encode(), list(parameters), prepare=True)
+
+
+def _explain_generic(cursor: psycopg.RawCursor[Any], sql: str) -> Plan:
+    # EXPLAIN (GENERIC_PLAN) is of PostgreSQL 16 and cannot be bound by the extended protocol; a prepared
+    # statement under force_generic_plan gives the same plan on every version.
+    run(cursor, "SET LOCAL plan_cache_mode = force_generic_plan")
+    run(cursor, f"PREPARE dbperf_generic AS {sql}")
+    try:
+        run(
+            cursor,
+            "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = 'dbperf_generic'",
+        )
+        nulls = ", ".join(["NULL"] * _only_value(cursor))
+        run(cursor, "EXPLAIN (FORMAT JSON) EXECUTE dbperf_generic" + (f"({nulls})" if nulls else ""))
+        return plan_from_json(_only_value(cursor), generic=True)
+    finally:
+        if cursor.connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+            run(cursor, "DEALLOCATE dbperf_generic")  # prepared statements outlive a rollback
+
+
+def _only_value(cursor: psycopg.RawCursor[Any]) -> Any:
+    row = cursor.fetchone()
+    if row is None:
+        raise StatementError("the server returned no plan")
+    return row[0]
+
+
+_REASONS = {
+    "42601": "the server finds a syntax error",
+    "42501": "no permission",
+    "42P01": "no such table",
+    "42703": "no such column",
+    "42883": "no such function or operator",
+    "42P18": "the type of a parameter cannot be told",
+    "57014": "planning or running it took too long",
+    "55P03": "a lock was not granted in time",
+    "25006": "it writes",
+}
+
+
+def reason_of(error: psycopg.Error) -> str:
+    """One line for a person. Messages of SQLSTATE class 22 repeat parameter values, so they are not shown."""
+    state = error.sqlstate or ""
+    message = (error.diag.message_primary or str(error) or type(error).__name__).splitlines()
+    if state.startswith("22"):
+        return f"a parameter value does not fit its column (SQLSTATE {state})"
+    if state == "42601" and "multiple commands" in message[0]:
+        return "two statements where one is due"
+    if state in {"57014", "55P03"}:
+        return _REASONS[state]
+    return f"{_REASONS[state]}: {message[0]}" if state in _REASONS else f"{message[0]} (SQLSTATE {state})"

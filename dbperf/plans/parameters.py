@@ -1,0 +1,87 @@
+"""Parameter sets to plan a statement with.
+
+A generic plan hides partial-index and LIKE-prefix wins, and NULLs under a custom plan give a false free
+query, so a statement is costed with a few real sets: captured ones, else values of the columns' own
+statistics (the most frequent, a rare one, points of the histogram), else generically, which is labelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dbperf.model.catalog import Catalog, Distribution
+from dbperf.model.facts import ColumnFacts, ColumnUse, Role, StatementFacts
+from dbperf.model.workload import Sample, Statement
+
+MAX_SETS = 5
+
+_PAGE = re.compile(r"\b(LIMIT|OFFSET)\s+\$(\d+)", re.IGNORECASE)
+_NUMBER = re.compile(r"\$(\d+)")
+_PAGE_VALUES = {"LIMIT": 20, "OFFSET": 0}
+_BY_VALUE = frozenset({Role.EQUALITY, Role.IN, Role.RANGE, Role.IS_NULL, Role.JOIN})
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSets:
+    """What a statement is planned with. `origin`: captured, none, statistics or generic.
+
+    `samples` is empty only when generic: then a plan is made without values, and nothing is timed.
+    """
+
+    origin: str
+    samples: tuple[Sample, ...] = ()
+
+
+def parameter_sets(statement: Statement, facts: StatementFacts, catalog: Catalog) -> ParameterSets:
+    """The best sets to be had for `statement`, at most five."""
+    if statement.samples:
+        return ParameterSets("captured", _spread(statement.samples))
+    count = max((int(number) for number in _NUMBER.findall(statement.sql)), default=0)
+    if not count:
+        return ParameterSets("none", (Sample(statement.sql),))
+    choices = [_choices(number, statement.sql, facts, catalog) for number in range(1, count + 1)]
+    if not all(choices):
+        return ParameterSets("generic")
+    sets = max(len(values) for values in choices)
+    made = [tuple(values[turn % len(values)] for values in choices) for turn in range(sets)]
+    return ParameterSets("statistics", tuple(Sample(statement.sql, each) for each in made[:MAX_SETS]))
+
+
+def _spread(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    if len(samples) <= MAX_SETS:
+        return tuple(samples)
+    step = (len(samples) - 1) / (MAX_SETS - 1)
+    return tuple(samples[round(turn * step)] for turn in range(MAX_SETS))
+
+
+def _choices(number: int, sql: str, facts: StatementFacts, catalog: Catalog) -> list[Any]:
+    """Values for `$number`, as text the server converts; empty when nothing is known of it."""
+    for word, page in _PAGE.findall(sql):
+        if int(page) == number:
+            return [_PAGE_VALUES[word.upper()]]
+    for column in facts.columns:
+        for use in column.uses:
+            if use.parameter == number:
+                return _of_column(column, use, catalog)
+    return []
+
+
+def _of_column(column: ColumnFacts, use: ColumnUse, catalog: Catalog) -> list[Any]:
+    if use.role is Role.WRITTEN:
+        return [None]  # the value written does not change the plan
+    table = catalog.find(column.table.schema, column.table.name) if column.table else None
+    known = table.columns.get(column.name) if table else None
+    if known is None or known.distribution is None or use.expression or use.role not in _BY_VALUE:
+        return []
+    return typical_values(known.distribution)
+
+
+def typical_values(distribution: Distribution) -> list[str]:
+    """A frequent value, a rare one and points of the histogram, as PostgreSQL prints them; distinct."""
+    common = [value for value, _ in distribution.common]
+    bounds = distribution.bounds
+    picked = [*common[:1], *(bounds[len(bounds) * part // 4] for part in (1, 2, 3) if bounds), *common[-1:]]
+    return list(dict.fromkeys(picked))

@@ -1,0 +1,80 @@
+"""The `build` engine: a real index in a transaction that is rolled back. Exact, and it locks the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import psycopg
+
+from dbperf.errors import StatementError, UnsafeError
+from dbperf.model.index import IndexSpec, quoted
+from dbperf.model.plan import Plan
+from dbperf.plans.connect import Connection
+from dbperf.plans.explain import LOCK_TIMEOUT_MS, explain, reason_of, run
+from dbperf.plans.whatif import WhatIfIndex
+
+BUILD_TIMEOUT_MS = 120_000
+ENVIRONMENTS = ("staging", "disposable")
+
+
+class BuildWhatIf:
+    """CREATE INDEX … ROLLBACK on `connection`, which must be in autocommit mode and not shared.
+
+    Writers of the table wait while a block is open. Raises UnsafeError unless `environment` is staging or
+    disposable.
+    """
+
+    method = "a real index, built in a transaction and rolled back"
+
+    def __init__(self, connection: Connection, environment: str) -> None:
+        if environment not in ENVIRONMENTS:
+            raise UnsafeError(
+                f"no index is built in {environment}; point --db at a copy and say --environment staging"
+            )
+        self._connection = connection
+        self._numbers = count(1)
+
+    @contextmanager
+    def indexes(self, specs: Sequence[IndexSpec]) -> Iterator[tuple[WhatIfIndex, ...]]:
+        """See WhatIf.indexes."""
+        with self._connection.transaction(force_rollback=True):
+            yield tuple(self._create(spec) for spec in specs)
+
+    def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
+        """See WhatIf.explain."""
+        return explain(self._connection, sql, parameters)
+
+    @contextmanager
+    def without(self, index: WhatIfIndex) -> Iterator[None]:
+        """Inside an `indexes` block: `index` is gone. A savepoint undoes the DROP, so nothing is rebuilt."""
+        with self._connection.transaction(force_rollback=True):
+            self._connection.execute(f"DROP INDEX {quoted(index.spec.schema)}.{quoted(index.name)}".encode())
+            yield
+
+    def _create(self, spec: IndexSpec) -> WhatIfIndex:
+        # A name of our own: the one that will be proposed may be taken by an invalid leftover.
+        name = f"dbperf_whatif_{next(self._numbers)}"
+        try:
+            with self._connection.transaction(), psycopg.RawCursor(self._connection) as cursor:
+                run(cursor, f"SET LOCAL statement_timeout = {BUILD_TIMEOUT_MS:d}")
+                run(cursor, f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS:d}")
+                run(cursor, spec.ddl(name=name))
+                run(cursor, _JUDGE, [f"{quoted(spec.schema)}.{name}"])
+                row = cursor.fetchone()
+        except psycopg.Error as error:
+            raise StatementError(f"{spec.name} cannot be built: {reason_of(error)}", error.sqlstate) from None
+        if row is None or row[1]:
+            # The planner ignores such an index in silence until every older snapshot is gone: a plan
+            # without it says nothing.
+            raise StatementError(
+                f"{spec.name} not judged: another transaction keeps old rows of the table alive"
+            )
+        return WhatIfIndex(spec, name, row[0])
+
+
+_JUDGE = (
+    "SELECT pg_relation_size(indexrelid), indcheckxmin FROM pg_index WHERE indexrelid = $1::text::regclass"
+)
