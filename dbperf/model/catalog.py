@@ -36,8 +36,8 @@ class Column:
 class Index:
     """An index of the database. `keys` are column names or expressions, in order.
 
-    `predicate` is the WHERE of a partial index. `descending` marks the keys stored in descending order. `plain`: B-tree on bare columns in default
-    operator classes and ascending order, the only kind that is compared with a candidate.
+    `predicate` is the WHERE of a partial index. `descending` marks the keys stored in descending order.
+    `plain`: B-tree on bare columns in default operator classes, the only kind compared with a candidate.
     """
 
     name: str

@@ -39,7 +39,8 @@ class ColumnUse:
     `parameter` is the 1-based `$n` that binds it, `literal` the text of a constant that does. `conjunct`:
     the use stands in a condition that every row must meet (not below OR or NOT). `expression` is the SQL
     around the column where the column is not used bare (`lower(email)`). `other` is the column compared to,
-    `alias.name`, for a join. `scope` numbers the SELECT the use stands in, 0 for the outermost.
+    `alias.name`, for a join. `scope` numbers the SELECT the use stands in, 0 for the outermost. `position`
+    is the 0-based place in its ORDER BY or GROUP BY.
     """
 
     role: Role
@@ -51,6 +52,7 @@ class ColumnUse:
     nulls_first: bool | None = None
     other: str = ""
     scope: int = 0
+    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
