@@ -1,0 +1,39 @@
+"""One embedded PostgreSQL for the whole run, and a fresh database of it for each test that asks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from dbperf.embedded import Server, start
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with start() as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[str]:
+    """The name of a new, empty database."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield name
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def psycopg_url(server: Server, database: str) -> str:
+    return server.url("psycopg", database)
+
+
+@pytest.fixture
+def asyncpg_url(server: Server, database: str) -> str:
+    return server.url("asyncpg", database)
