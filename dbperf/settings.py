@@ -64,7 +64,7 @@ def resolve(settings: Settings | None = None) -> Resolved:
         if (value := getattr(given, each.name)) is not UNSET:
             decided[each.name] = _checked(each.name, value, "Settings")
         elif variable in os.environ:
-            decided[each.name] = _from_text(each.name, os.environ[variable], variable)
+            decided[each.name] = from_text(each.name, os.environ[variable], variable)
         elif each.name in project:
             decided[each.name] = _checked(each.name, project[each.name], str(where))
     return Resolved(**decided)
@@ -105,7 +105,7 @@ _READERS: dict[type, Callable[[str], object]] = {bool: _boolean, int: int, tuple
 _FORMS = {bool: "1 or 0", int: "a positive whole number", tuple: "a list of paths"}
 
 
-def _from_text(name: str, text: str, source: str) -> object:
+def from_text(name: str, text: str, source: str) -> object:
     form = type(getattr(Resolved(), name))
     try:
         return _checked(name, _READERS[form](text), source)

@@ -1,0 +1,38 @@
+"""Which database an engine talks to, in a form that may be stored and shown."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+_PORTS = {"cockroachdb": 26257, "mariadb": 3306, "mssql": 1433, "mysql": 3306, "oracle": 1521}
+_PORTS |= {"postgresql": 5432}
+
+
+def database_of(url: URL) -> str:
+    """`host/port/name` of a URL, never its user or password; for SQLite the absolute path, or ":memory:".
+
+    A host, port or dbname in the query (`?host=/run/postgresql`, `?host=a:5432&host=b:5432`) wins, as it
+    does in libpq; several hosts are joined by commas. What is missing is localhost and the usual port.
+    """
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_file(url.database)
+    query = url.normalized_query
+    hosts, ports = [], [*query.get("port", ())] or [str(url.port or "")]
+    for each in query.get("host", ()) or (url.host or "localhost",):
+        host, colon, port = each.rpartition(":")
+        if colon and port.isdigit() and ":" not in host:
+            each, ports = host, [port]
+        hosts.append(each)
+    port = ports[0] or str(_PORTS.get(url.get_backend_name(), ""))
+    name = query.get("dbname", (url.database or "",))[0]
+    return f"{','.join(hosts)}/{port}/{name}"
+
+
+def _sqlite_file(database: str | None) -> str:
+    if not database or database == ":memory:":
+        return ":memory:"
+    return database if database.startswith("file:") else os.path.abspath(database)

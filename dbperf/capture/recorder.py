@@ -1,0 +1,151 @@
+"""Where counts go: one recorder a thread, so that the hot path needs no lock; merged when read."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from dbperf.capture.callsite import Spot
+from dbperf.capture.parameters import spread
+from dbperf.model.histogram import bucket_of
+
+_SITES_KEPT = 64
+
+
+class Slot:
+    """What one thread saw of one SQL string. Times are nanoseconds, `latency` counts by histogram bucket.
+
+    `sites` is keyed by the identity of the code object and the offset in it: hashing a code object hashes
+    its constants and bytecode each time. The value holds the code, which keeps the identity its own.
+    """
+
+    __slots__ = (
+        "calls",
+        "cancellations",
+        "errors",
+        "execute_ns",
+        "latency",
+        "parameter_sets",
+        "rows",
+        "samples",
+        "sites",
+    )
+
+    def __init__(self) -> None:
+        self.calls = self.parameter_sets = self.rows = 0
+        self.errors = self.cancellations = self.execute_ns = 0
+        self.latency: dict[int, int] = {}
+        self.sites: dict[tuple[int, int], list[Any]] = {}
+        self.samples: list[Any] = []
+
+    def executed(self, nanoseconds: int, parameter_sets: int) -> None:
+        """Count an execution, however it ended."""
+        self.calls += 1
+        self.parameter_sets += parameter_sets
+        self.execute_ns += nanoseconds
+        bucket = bucket_of(nanoseconds)
+        self.latency[bucket] = self.latency.get(bucket, 0) + 1
+
+    def at(self, spot: Spot, calls: int = 1) -> None:
+        """Count executions from a spot; a statement run from very many keeps the first 64."""
+        key = (id(spot[0]), spot[1])
+        if (site := self.sites.get(key)) is not None:
+            site[1] += calls
+        elif len(self.sites) < _SITES_KEPT:
+            self.sites[key] = [spot, calls]
+
+    def add(self, other: Slot) -> None:
+        """Add what another thread, which may still be writing, saw of the same SQL string."""
+        for name in ("calls", "parameter_sets", "rows", "errors", "cancellations", "execute_ns"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for bucket, count in other.latency.copy().items():
+            self.latency[bucket] = self.latency.get(bucket, 0) + count
+        for spot, calls in other.sites.copy().values():
+            self.at(spot, calls)
+        self.samples = list(spread(self.samples + other.samples))
+
+
+class Recorder:
+    """Slots by SQL string, at most `limit`; executions of further SQL strings are counted in `folded`."""
+
+    __slots__ = ("folded", "limit", "slots")
+
+    def __init__(self, limit: int) -> None:
+        self.slots: dict[str, Slot] = {}
+        self.limit = limit
+        self.folded = 0
+
+    def slot(self, sql: str, calls: int = 1) -> Slot | None:
+        """The slot of an SQL string; None, and `calls` counted as folded, when there is no room for it."""
+        slot = self.slots.get(sql)
+        if slot is None:
+            if len(self.slots) >= self.limit:
+                self.folded += calls
+                return None
+            slot = self.slots[sql] = Slot()
+        return slot
+
+    def add(self, other: Recorder) -> None:
+        """Add another recorder, whose thread may still be writing."""
+        self.folded += other.folded
+        for sql, seen in other.slots.copy().items():
+            if slot := self.slot(sql, seen.calls):
+                slot.add(seen)
+
+
+class _Alive:
+    """Held by a thread alone, so it goes when the thread goes, whoever started that."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Recorders:
+    """The recorders of one engine: `mine()` on the hot path, `total()` to read."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.reset()
+
+    def reset(self) -> None:
+        """Start empty; also in a forked child, where another thread may have held the lock for ever."""
+        # Reentrant: a finalizer run by the garbage collector may execute SQL while this thread registers.
+        self._lock = threading.RLock()
+        self._local = threading.local()
+        self._living: list[tuple[Callable[[], _Alive | None], Recorder]] = []
+        self._retired = Recorder(self._limit)
+
+    def mine(self) -> Recorder:
+        """This thread's recorder."""
+        try:
+            recorder: Recorder = self._local.recorder
+        except AttributeError:
+            recorder = self._register()
+        return recorder
+
+    def _register(self) -> Recorder:
+        alive, recorder = _Alive(), Recorder(self._limit)
+        with self._lock:
+            self._retire()
+            self._living.append((weakref.ref(alive), recorder))
+        self._local.alive, self._local.recorder = alive, recorder
+        return recorder
+
+    def _retire(self) -> None:
+        living = []
+        for alive, recorder in self._living:
+            if alive() is None:
+                self._retired.add(recorder)
+            else:
+                living.append((alive, recorder))
+        self._living = living
+
+    def total(self) -> Recorder:
+        """Everything seen so far, in a recorder of its own with room for all."""
+        with self._lock:
+            self._retire()
+            total = Recorder(self._limit * (1 + len(self._living)))
+            for recorder in (self._retired, *(recorder for _, recorder in self._living)):
+                total.add(recorder)
+        return total

@@ -1,0 +1,126 @@
+"""Engines that measure: the only place where the parts are wired to an engine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.engine import Dialect
+
+from dbperf.capture import Capture, database_of
+from dbperf.errors import DbperfError, InputError
+from dbperf.model.workload import Workload
+from dbperf.settings import Resolved, Settings, resolve
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+# The handle lives on the dialect instance: an engine, its `execution_options()` copies and its asyncio
+# proxy share one dialect, and the handle goes when they go.
+_HANDLE = "_dbperf"
+
+
+class Perf:
+    """The handle of an instrumented engine."""
+
+    __slots__ = ("_capture", "_dialect", "settings")
+
+    def __init__(self, dialect: Dialect, settings: Resolved) -> None:
+        self.settings = settings
+        self._dialect = dialect
+        self._capture: Capture | None = None
+
+    def _attach(self, database: str) -> None:
+        if self.settings.enabled:
+            self._capture = Capture(self._dialect, database, self.settings)
+
+    def workload(self) -> Workload:
+        """What ran so far, folded into statements, the slowest in total first.
+
+        Parses each new SQL text (0.2 to 3 ms): not for an event loop that serves requests.
+        """
+        if self._capture is None:
+            return Workload()
+        from dbperf.workload import fold
+
+        return fold(self._capture.observed(), self._capture.unseen())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
+
+        Replaces an earlier workload there. Raises InputError, and changes nothing, when `path` is
+        somebody else's file or cannot be written.
+        """
+        from dbperf.workload import save
+
+        save(self.workload(), path)
+
+    def close(self) -> None:
+        """Take everything off the engine again. The workload can still be read. Closing twice is fine."""
+        if self._capture is not None:
+            self._capture.close()
+        if vars(self._dialect).get(_HANDLE) is self:
+            del vars(self._dialect)[_HANDLE]
+
+
+def create_engine(url: str | URL, *, dbperf: Settings | None = None, **kw: Any) -> Engine:
+    """`sqlalchemy.create_engine`, instrumented; every keyword of SQLAlchemy passes through.
+
+    Raises InputError for a setting that cannot be used, else what SQLAlchemy raises.
+    """
+    if _has_plugin(url, kw):  # which instruments the engine itself, and takes these settings
+        return sqlalchemy.create_engine(url, dbperf=dbperf, **kw)
+    engine = sqlalchemy.create_engine(url, **kw)
+    instrument(engine, dbperf)
+    return engine
+
+
+def create_async_engine(url: str | URL, *, dbperf: Settings | None = None, **kw: Any) -> AsyncEngine:
+    """`sqlalchemy.ext.asyncio.create_async_engine`, instrumented like `create_engine`."""
+    from sqlalchemy.ext import asyncio
+
+    if _has_plugin(url, kw):
+        return asyncio.create_async_engine(url, dbperf=dbperf, **kw)
+    engine = asyncio.create_async_engine(url, **kw)
+    instrument(engine, dbperf)
+    return engine
+
+
+def _has_plugin(url: str | URL, kw: dict[str, Any]) -> bool:
+    return "dbperf" in (*make_url(url).normalized_query.get("plugin", ()), *kw.get("plugins", ()))
+
+
+def instrument(engine: Engine | AsyncEngine, settings: Settings | None = None) -> Perf:
+    """Measure an existing engine from now on. An engine that is instrumented already keeps its handle
+    and its settings. Raises InputError for a setting that cannot be used.
+    """
+    if not isinstance(settings, Settings | None):
+        raise InputError(f"dbperf= takes dbperf.Settings, not {type(settings).__name__}")
+    sync = _sync(engine)
+    attributes = vars(sync.dialect)
+    if (known := attributes.get(_HANDLE)) is not None:
+        return known  # type: ignore[no-any-return]
+    new = Perf(sync.dialect, resolve(settings))
+    handle: Perf = attributes.setdefault(_HANDLE, new)  # atomic: one of two threads wins
+    if handle is new:
+        handle._attach(database_of(sync.url))
+    return handle
+
+
+def perf(engine: Engine | AsyncEngine) -> Perf:
+    """The handle of an instrumented engine. Raises DbperfError for an engine that is not instrumented."""
+    sync = _sync(engine)
+    handle: Perf | None = vars(sync.dialect).get(_HANDLE)
+    if handle is None:
+        name = database_of(sync.url)
+        raise DbperfError(f"the engine of {name} is not instrumented: call dbperf.instrument(engine) first")
+    return handle
+
+
+def _sync(engine: Engine | AsyncEngine) -> Engine:
+    sync = getattr(engine, "sync_engine", engine)
+    if not isinstance(sync, Engine):
+        raise InputError(f"a {type(engine).__name__} is not an SQLAlchemy engine")
+    return sync
