@@ -1,0 +1,96 @@
+"""The tables of statements on the terminal: numbers to the left, the statement stacked to their right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from dbperf.model.report import Replayed, Report, StatementReport
+from dbperf.report.format import duration, factor, place, plural
+from dbperf.report.layout import LABEL, aligned, clipped_left, one_line, paragraph, printable, short_sql
+from dbperf.report.words import replayed_seconds
+
+_STATEMENTS = 20
+
+
+def statement_table(report: Report, width: int) -> Iterator[Text]:
+    """Every statement with its times, its line in the application and its verdict; the slowest 20."""
+    yield Text.assemble(("Statements", "bold"), ("  slowest in total first", LABEL))
+    numbers = {each.id: number for number, each in enumerate(report.recommendations, start=1)}
+    shown = report.statements[:_STATEMENTS]
+    header, *rows = aligned([("total", "calls", "mean", "p95"), *map(_timings, shown)])
+    yield Text(header, LABEL)
+    for row, each in zip(rows, shown, strict=True):
+        yield from _stacked(row, each, width)
+        found = sorted(numbers[id_] for id_ in each.recommendations if id_ in numbers)
+        prefix = Text.assemble(_margin(row), ("".join(f"#{number} " for number in found), "bold"))
+        yield from paragraph(each.verdict, width, prefix)
+    yield from _rest(report.statements[_STATEMENTS:], width)
+
+
+def before_after_table(report: Report, width: int) -> Iterator[Text]:
+    """What the advice changed once it was applied, statement by statement and in total."""
+    yield Text.assemble(("Before and after", "bold"), ("  total time of the same traffic, measured", LABEL))
+    ran = [(each, each.after) for each in report.statements if each.after]
+    shown = ran[:_STATEMENTS]
+    changes = [_change(each.statement.execute_seconds, after.execute_seconds) for each, after in shown]
+    total = _change(*replayed_seconds(report))
+    header, *rows, last = aligned([("before", "after", "change"), *changes, total])
+    yield Text(header, LABEL)
+    for row, (each, after) in zip(rows, shown, strict=True):
+        yield from _stacked(row, each, width)
+        yield from _calls_changed(row, each, after)
+    yield from _rest([each for each, _ in ran[_STATEMENTS:]], width)
+    yield Text(f"{last}  total of {plural(len(ran), 'statement')}", "bold")
+    if missing := len(report.statements) - len(ran):
+        yield Text(f"{plural(missing, 'statement')} did not run the second time", LABEL)
+
+
+def _timings(report: StatementReport) -> tuple[str, str, str, str]:
+    statement = report.statement
+    if not statement.calls:
+        return "-", "-", "-", "-"
+    p95 = duration(statement.latency.quantile(0.95)) if statement.latency.count else "-"
+    return (
+        duration(statement.execute_seconds),
+        f"{statement.calls:,}",
+        duration(statement.mean_seconds),
+        p95,
+    )
+
+
+def _change(before: float, after: float) -> tuple[str, str, str]:
+    return duration(before), duration(after), factor(before, after) or "-"
+
+
+def _margin(row: str) -> str:
+    return " " * (cell_len(row) + 2)
+
+
+def _stacked(row: str, report: StatementReport, width: int) -> Iterator[Text]:
+    """A row of numbers with the statement's SQL, its line in the application and its failures."""
+    margin = _margin(row)
+    inner = width - len(margin)
+    statement = report.statement
+    yield Text(f"{row}  {short_sql(statement.sql, inner)}")
+    if sites := sorted(statement.call_sites, key=lambda site: -site.calls):
+        more = f" and {plural(len(sites) - 1, 'more line')}" if len(sites) > 1 else ""
+        where = f"{printable(place(sites[0]))} {one_line(sites[0].function)}"
+        yield Text(f"{margin}{clipped_left(where, inner - len(more))}{more}", LABEL)
+    counts = ((statement.errors, "error"), (statement.cancellations, "cancellation"))
+    if failures := ", ".join(plural(number, noun) for number, noun in counts if number):
+        yield Text(f"{margin}{failures}")
+
+
+def _calls_changed(row: str, report: StatementReport, after: Replayed) -> Iterator[Text]:
+    if report.statement.calls != after.calls:
+        yield Text(f"{_margin(row)}{plural(report.statement.calls, 'call')}, then {after.calls:,}")
+
+
+def _rest(statements: Sequence[StatementReport], width: int) -> Iterator[Text]:
+    if statements:
+        seconds = duration(sum(each.statement.execute_seconds for each in statements))
+        told = f"{plural(len(statements), 'more statement')}, {seconds} in total: --format json has them all"
+        yield from paragraph(told, width, style=LABEL)

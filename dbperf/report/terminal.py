@@ -1,0 +1,111 @@
+"""The report for a person at a terminal, or for a log when piped."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import IO
+
+from rich.console import Console
+from rich.text import Text
+
+from dbperf.model.report import Coverage, Report, Skipped
+from dbperf.report.finding import finding
+from dbperf.report.format import duration, plural
+from dbperf.report.layout import LABEL, paragraph, short_sql
+from dbperf.report.tables import before_after_table, statement_table
+from dbperf.report.words import headline
+
+_PIPED_WIDTH = 100
+_NARROWEST, _WIDEST = 60, 140
+_REASONS = 10
+_ASCII = str.maketrans({"→": "->", "…": "...", "µ": "u", "·": "-"})
+_HOW_TO_RECORD = (
+    "Run the application on dbperf.create_engine(url), or on its own engine with ?plugin=dbperf in the URL, "
+    "and save its workload; or give statements with --sql FILE."
+)
+
+
+def open_console(file: IO[str]) -> Console:
+    """A console on `file`: 100 cells wide where that is not a terminal, unless COLUMNS says otherwise."""
+    chosen = file.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=file, width=None if chosen else _PIPED_WIDTH)
+
+
+def render(report: Report, console: Console) -> None:
+    """Print the report. Lines fit the console (60 to 140 cells); only DDL and code are never broken."""
+    width = max(_NARROWEST, min(console.width, _WIDEST))
+    lines = list(_lines(report, width))
+    if console.is_terminal and len(lines) >= console.height:
+        # The first line has scrolled away: the reader's eyes are on the last.
+        lines += [Text(), *paragraph(headline(report), width, style="bold")]
+    for line in lines:
+        line.rstrip()
+        console.print(_encodable(line, console.encoding), soft_wrap=True, highlight=False)
+
+
+def _lines(report: Report, width: int) -> Iterator[Text]:
+    yield from paragraph(headline(report), width, style="bold")
+    yield from paragraph(_about(report), width, style=LABEL)
+    for number, recommendation in enumerate(report.recommendations, start=1):
+        yield Text()
+        yield from finding(number, recommendation, report.target.environment, width)
+    yield Text()
+    if report.statements:
+        yield from statement_table(report, width)
+    else:
+        yield from paragraph(_HOW_TO_RECORD, width)
+    if report.applied:
+        yield Text()
+        yield from before_after_table(report, width)
+    yield Text()
+    yield from _coverage(report.coverage, width)
+
+
+def _about(report: Report) -> str:
+    target = report.target
+    calls = sum(each.statement.calls for each in report.statements)
+    parts = [
+        target.database,
+        f"server version {target.server_version}" if target.server_version else "",
+        target.environment,
+        plural(len(report.statements), "statement"),
+        f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _coverage(coverage: Coverage, width: int) -> Iterator[Text]:
+    yield Text("Coverage", "bold")
+    told = f"{coverage.seen:,} seen, {coverage.parsed:,} parsed, {coverage.explained:,} explained"
+    yield from paragraph(f"{told}, {len(coverage.skipped):,} skipped", width)
+    if coverage.other_databases:
+        others = plural(coverage.other_databases, "statement")
+        yield from paragraph(f"{others} recorded on another database, left out", width)
+    for note in coverage.notes:
+        yield from paragraph(note, width)
+    yield from _skipped(coverage.skipped, width)
+
+
+def _skipped(skipped: tuple[Skipped, ...], width: int) -> Iterator[Text]:
+    reasons = defaultdict(list)
+    for each in skipped:
+        reasons[each.reason].append(each)
+    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
+    for reason, statements in ranked[:_REASONS]:
+        yield from paragraph(f"{len(statements):,} skipped: {reason}", width)
+        first = " for example " if len(statements) > 1 else " "
+        yield Text(f"  {first}{short_sql(statements[0].sql, width - len(first) - 2)}", LABEL)
+    if rest := ranked[_REASONS:]:
+        number = sum(len(statements) for _, statements in rest)
+        yield Text(f"{number:,} more skipped for other reasons: --format json has them all", LABEL)
+
+
+def _encodable(line: Text, encoding: str) -> Text:
+    try:
+        line.plain.encode(encoding)
+    except UnicodeEncodeError:
+        plain = line.plain.translate(_ASCII).encode(encoding, "backslashreplace").decode(encoding)
+        return Text(plain)
+    return line

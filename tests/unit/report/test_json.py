@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from dbperf.model.histogram import Latency
+from dbperf.model.recommendation import Recommendation
+from dbperf.model.report import Report, StatementReport
+from dbperf.report.json import SCHEMA_VERSION, render
+
+SCHEMA = json.loads(files("dbperf.report").joinpath("report.schema.json").read_text("utf-8"))
+
+
+def parsed(report: Report) -> Any:
+    """The rendered document, read back strictly and validated."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    document = json.loads(render(report), parse_constant=refuse)
+    Draft202012Validator(SCHEMA).validate(document)
+    return document
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"]["schema_version"]["const"] == SCHEMA_VERSION
+
+
+def test_every_object_of_the_schema_is_closed() -> None:
+    def objects(node: Any) -> Any:
+        if isinstance(node, dict):
+            if "properties" in node and "type" in node:
+                yield node
+            for each in node.values():
+                yield from objects(each)
+
+    found = list(objects(SCHEMA))
+    assert found
+    for each in found:
+        assert each["additionalProperties"] is False
+        assert set(each["required"]) == set(each["properties"])
+
+
+def test_summary(shop: Report) -> None:
+    summary = parsed(shop)["summary"]
+    assert summary.pop("execute_seconds") == pytest.approx(52.0001)
+    assert summary.pop("recoverable_seconds") == pytest.approx(46.056, abs=1e-3)
+    assert summary == {
+        "target": "localhost/5432/shop",
+        "environment": "disposable",
+        "server_version": "18.4",
+        "statements": 4,
+        "calls": 6211,
+        "execute_seconds_after": None,
+        "findings": {"info": 0, "warning": 1, "error": 0},
+    }
+    assert parsed(replace(shop, applied=True))["summary"]["execute_seconds_after"] == pytest.approx(5.954)
+
+
+def test_statements(shop: Report) -> None:
+    first, *_, broken = parsed(shop)["statements"]
+    assert (first["calls"], first["rows"], first["dialect"]) == (1200, 3600, "postgresql")
+    assert first["mean_seconds"] == pytest.approx(0.0343, rel=0.01)
+    assert first["p95_seconds"] == pytest.approx(0.0343, rel=0.07)
+    assert first["call_sites"][1] == {
+        "file": "/srv/shop/admin.py",
+        "line": 7,
+        "function": "export",
+        "calls": 100,
+    }
+    assert first["after"] == {"calls": 1200, "execute_seconds": 0.144, "mean_seconds": pytest.approx(0.00012)}
+    assert first["recommendations"] == ["DBP101-0a1b2c"]
+    assert (broken["verdict"], broken["cost"], broken["after"]) == (
+        "not explained: it does not parse",
+        None,
+        None,
+    )
+
+
+def test_recommendations(shop: Report) -> None:
+    (found,) = parsed(shop)["recommendations"]
+    assert (found["code"], found["slug"], found["severity"]) == ("DBP101", "missing-index", "warning")
+    assert found["verification"]["level"] == "measured"
+    assert found["verification"]["seconds_before"] == 0.0343
+    assert found["size_bytes"] == 33_685_504
+    assert [each["fingerprint"] for each in found["evidence"]] == ["f2", "f1"]
+
+
+def test_coverage_and_runtime(shop: Report) -> None:
+    document = parsed(shop)
+    assert document["coverage"]["skipped"] == [
+        {"fingerprint": "f4", "sql": "SELEC 1", "reason": "it does not parse"}
+    ]
+    assert document["coverage"]["other_databases"] == 2
+    assert document["runtime"] == {"pools": [], "batchers": [], "caches": [], "transactions": None}
+
+
+def test_no_parameter_and_no_sample_appears(shop: Report) -> None:
+    assert shop.statements[0].statement.samples
+    assert "secret" not in render(shop)
+
+
+def test_times_that_are_not_known_are_null(shop: Report) -> None:
+    given = replace(shop.statements[0].statement, calls=0, execute_seconds=0.0, latency=Latency())
+    (document,) = parsed(replace(shop, statements=(StatementReport(given, "no rule yet"),)))["statements"]
+    assert (document["mean_seconds"], document["p50_seconds"], document["p95_seconds"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_becomes_null(shop: Report, index: Recommendation, number: float) -> None:
+    evidence = tuple(replace(each, cost_before=number, cost_after=number) for each in index.evidence)
+    report = replace(
+        shop,
+        statements=(replace(shop.statements[0], cost=number),),
+        recommendations=(replace(index, evidence=evidence),),
+    )
+    document = parsed(report)
+    assert document["statements"][0]["cost"] is None
+    assert document["recommendations"][0]["evidence"][0]["cost_before"] is None
+
+
+def test_any_text_survives_any_encoding(shop: Report) -> None:
+    sql = 'SELECT "[red]\x1b[31m\u202e 表 \udcff" FROM t'
+    first = replace(shop.statements[0], statement=replace(shop.statements[0].statement, sql=sql))
+    report = replace(shop, statements=(first,))
+    assert render(report).isascii()
+    assert "\x1b" not in render(report)
+    assert parsed(report)["statements"][0]["sql"] == sql
+
+
+def test_an_empty_report_is_valid(empty: Report) -> None:
+    assert parsed(empty)["statements"] == []
+
+
+def test_the_schema_refuses_what_it_does_not_know(shop: Report) -> None:
+    document = parsed(shop)
+    document["recommendations"][0]["parameters"] = [1]
+    with pytest.raises(ValidationError):
+        Draft202012Validator(SCHEMA).validate(document)
