@@ -1,7 +1,53 @@
-"""The command line; one file a command."""
+"""The command line; one file a command.
+
+Exit codes: 0 clean, 1 findings at or above --fail-on, 2 usage, configuration or connection failure.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import NoReturn
 
-def main() -> None:
-    """Entry point of `dbperf`."""
+import click
+
+from dbperf import __version__
+from dbperf.cli.analyze import analyze
+from dbperf.cli.demo import demo
+from dbperf.errors import DbperfError
+
+USAGE, INTERRUPTED = 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dbperf")
+def commands() -> None:
+    """Which line of your code makes the database slow, what to change, and the proof."""
+
+
+commands.add_command(analyze)
+commands.add_command(demo)
+
+
+def main() -> NoReturn:
+    """Entry point of `dbperf`: every error is one line on stderr, never a traceback."""
+    try:
+        code = commands.main(prog_name="dbperf", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        code = USAGE
+    except click.ClickException as error:
+        code = _say(f"{error.format_message()} (dbperf --help)")
+    except DbperfError as error:
+        code = _say(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+def _say(message: str) -> int:
+    click.echo(f"dbperf: {' '.join(message.split())}", err=True)
+    return USAGE

@@ -1,0 +1,244 @@
+"""workload + target -> Report: the one function behind `demo`, `analyze` and `dbperf.analyze()`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dbperf.advice.indexes.search import Found, search
+from dbperf.advice.indexes.unproven import suggest
+from dbperf.advice.rules import missing_index
+from dbperf.advice.rules.missing_index import Proof
+from dbperf.advice.subject import Subject, prepare
+from dbperf.advice.verdicts import not_planned, verdict
+from dbperf.advice.verify import Timing, measure, why_not_timed
+from dbperf.errors import InputError, StatementError, UnsafeError
+from dbperf.model.catalog import Catalog
+from dbperf.model.facts import StatementFacts
+from dbperf.model.index import IndexSpec
+from dbperf.model.recommendation import Recommendation
+from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementReport, Target
+from dbperf.model.workload import Statement, Workload
+from dbperf.plans.catalog import read_catalog
+from dbperf.plans.connect import Connection, connect
+from dbperf.plans.explain import explain
+from dbperf.plans.whatif.build import BuildWhatIf
+from dbperf.statements import analyze_statement
+
+ENVIRONMENTS = ("production", "staging", "disposable")
+
+Progress = Callable[[float, str], None]
+"""Called with the share of the work that is done, 0 to 1, and what is being done."""
+
+_PLANNING, _SEARCHING, _MEASURING = 0.05, 0.1, 0.5
+"""Where in the whole each part starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A statement of the target: a subject if it was explained, else the reason it was not."""
+
+    statement: Statement
+    facts: StatementFacts
+    subject: Subject | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Advice:
+    recommendations: tuple[Recommendation, ...]
+    found: Found | None = None
+    rejected: Mapping[IndexSpec, str] | None = None
+
+
+def analyze(
+    workload: Workload,
+    url: str,
+    *,
+    environment: str = "production",
+    verify: bool = False,
+    progress: Progress = lambda _share, _what: None,
+) -> Report:
+    """Judge every statement of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
+
+    Nothing is built unless `environment` is staging or disposable; with `verify` the read-only statements
+    that an index would serve are also executed there, with and without it. `progress` is told each step.
+    Raises InputError, ConnectError or UnsafeError, each one line.
+    """
+    if environment not in ENVIRONMENTS:
+        raise InputError(f"--environment is one of {', '.join(ENVIRONMENTS)}, not {environment!r}")
+    if verify and environment == "production":
+        raise UnsafeError(
+            "--verify builds indexes and runs statements; point --db at a copy and say --environment staging"
+        )
+    connection = connect(url)
+    try:
+        return _analyze(workload, connection, environment, verify, progress)
+    finally:
+        connection.close()
+
+
+def replayed(report: Report, after: Workload) -> Report:
+    """`report` with what the same traffic took after the advice was applied; matched by fingerprint."""
+    found = {each.fingerprint: Replayed(each.calls, each.execute_seconds) for each in after.statements}
+    statements = tuple(
+        replace(each, after=found.get(each.statement.fingerprint)) for each in report.statements
+    )
+    return replace(report, statements=statements, applied=True)
+
+
+def _analyze(
+    workload: Workload, connection: Connection, environment: str, verify: bool, progress: Progress
+) -> Report:
+    progress(0.0, "reading the catalog")
+    catalog = read_catalog(connection)
+    statements = _of_target(workload.statements, catalog)
+    progress(_PLANNING, f"planning {len(statements):,} statements")
+    judged = [_judge(each, catalog, connection) for each in statements]
+    subjects = [each.subject for each in judged if each.subject]
+    if environment == "production":
+        advice = _unproven(subjects, catalog, workload)
+    else:
+        advice = _proven(subjects, catalog, workload, BuildWhatIf(connection, environment), verify, progress)
+    return Report(
+        target=Target(catalog.database, catalog.server_version, environment),
+        statements=tuple(_statement_report(each, advice) for each in judged),
+        recommendations=advice.recommendations,
+        coverage=_coverage(workload, judged),
+    )
+
+
+def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statement]:
+    """Those recorded on the target; where the workload knows one database only, that one is meant."""
+    ours = [each for each in statements if each.dialect == "postgresql"]
+    databases = {each.database for each in ours}
+    if len(databases) <= 1:
+        return ours
+    name = catalog.database.rsplit("/", 1)[-1]
+    for same in (catalog.database, f"/{name}"):
+        if found := [each for each in ours if f"/{each.database}".endswith(same)]:
+            return found
+    listed = ", ".join(sorted(databases))
+    raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
+
+
+def _judge(statement: Statement, catalog: Catalog, connection: Connection) -> _Judged:
+    facts = analyze_statement(statement.sql, statement.dialect, _column_names(catalog))
+    if reason := not_planned(facts):
+        return _Judged(statement, facts, reason=reason)
+    try:
+        subject = prepare(statement, facts, catalog, lambda sql, values: explain(connection, sql, values))
+    except StatementError as error:
+        return _Judged(statement, facts, reason=f"not explained: {error.reason}")
+    return _Judged(statement, facts, subject)
+
+
+def _column_names(catalog: Catalog) -> dict[str, frozenset[str]]:
+    names = {qualified: frozenset(table.columns) for qualified, table in catalog.tables.items()}
+    for schema in reversed(catalog.search_path):
+        for table in catalog.tables.values():
+            if table.schema == schema:
+                names[table.name] = names[table.qualified]
+    return names
+
+
+def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload) -> _Advice:
+    method = "from the plan and statistics alone: no index is built in production"
+    return _Advice(
+        tuple(
+            missing_index.recommend(
+                Proof(spec, dict.fromkeys(fingerprints, ()), method=method),
+                subjects,
+                catalog,
+                workload.execute_seconds,
+            )
+            for spec, fingerprints in suggest(subjects).items()
+        )
+    )
+
+
+def _proven(
+    subjects: Sequence[Subject],
+    catalog: Catalog,
+    workload: Workload,
+    whatif: BuildWhatIf,
+    verify: bool,
+    progress: Progress,
+) -> _Advice:
+    found = search(subjects, whatif, _part(progress, _SEARCHING, _MEASURING))
+    timings = _timings(subjects, catalog, found, whatif, _part(progress, _MEASURING, 1.0)) if verify else {}
+    rejected = {spec: why for spec, each in timings.items() if (why := missing_index.rejection(each))}
+    method = whatif.method + ("; the statements executed with and without it, in turn" if verify else "")
+    advised = [
+        missing_index.recommend(proof, subjects, catalog, workload.execute_seconds)
+        for proof in missing_index.proofs(found, timings, method)
+        if proof.spec not in rejected
+    ]
+    advised.sort(key=lambda each: _saved(each, subjects), reverse=True)
+    return _Advice(tuple(advised), found, rejected)
+
+
+def _timings(
+    subjects: Sequence[Subject], catalog: Catalog, found: Found, whatif: BuildWhatIf, progress: Progress
+) -> dict[IndexSpec, dict[str, Timing]]:
+    """Every statement that one of the chosen indexes serves and that may be executed, timed."""
+    timings = {}
+    for number, spec in enumerate(found.chosen.specs):
+        progress(number / len(found.chosen.specs), f"measuring {spec.table} ({', '.join(spec.columns)})")
+        served = [
+            each
+            for each in subjects
+            if spec in found.chosen.used_by(each.statement.fingerprint) and not why_not_timed(each, catalog)
+        ]
+        timings[spec] = measure(whatif, spec, served)
+    return timings
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Progress of a part of the work, as seen from the whole."""
+    return lambda share, what: progress(start + share * (end - start), what)
+
+
+def _saved(recommendation: Recommendation, subjects: Sequence[Subject]) -> float:
+    weights = {each.statement.fingerprint: each.weight for each in subjects}
+    return sum(
+        weights[each.fingerprint] * (each.cost_before - (each.cost_after or 0.0))
+        for each in recommendation.evidence
+    )
+
+
+def _statement_report(judged: _Judged, advice: _Advice) -> StatementReport:
+    subject, fingerprint = judged.subject, judged.statement.fingerprint
+    if subject is None:
+        tables = tuple(ref.name for ref in judged.facts.tables)
+        return StatementReport(judged.statement, judged.reason, tables)
+    return StatementReport(
+        statement=judged.statement,
+        verdict=verdict(subject, advice.recommendations, advice.found, advice.rejected or {}),
+        tables=tuple(table.qualified for table in subject.tables),
+        cost=subject.cost,
+        recommendations=tuple(each.id for each in advice.recommendations if fingerprint in each.statements),
+    )
+
+
+def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
+    unseen = workload.coverage
+    notes = []
+    if unseen.folded_calls:
+        notes.append(
+            f"{unseen.folded_calls:,} executions are counted in no statement: max_statements was reached"
+        )
+    if unseen.observer_failures:
+        notes.append(f"capture failed {unseen.observer_failures:,} times and switched itself off")
+    return Coverage(
+        seen=len(judged),
+        parsed=sum(each.facts.parsed for each in judged),
+        explained=sum(each.subject is not None for each in judged),
+        skipped=tuple(
+            Skipped(each.statement.fingerprint, each.statement.sql, each.reason)
+            for each in judged
+            if each.subject is None
+        ),
+        other_databases=len(workload.statements) - len(judged),
+        notes=tuple(notes),
+    )

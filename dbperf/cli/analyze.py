@@ -1,0 +1,83 @@
+"""`dbperf analyze`: judge a workload on a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dbperf.cli.output import check_output, exit_code, output_options, write_report
+from dbperf.cli.progress import steps
+from dbperf.model.report import Report
+from dbperf.model.workload import Workload
+
+
+@click.command()
+@click.option("--db", "target", required=True, metavar="DSN", help="A libpq string or a postgresql:// URL.")
+@click.option("--workload", "file", type=click.Path(path_type=Path), help="What perf.save() wrote.")
+@click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
+@click.option(
+    "--environment",
+    type=click.Choice(("production", "staging", "disposable")),
+    default="production",
+    show_default=True,
+    help="Indexes are tried by building them, never in production.",
+)
+@click.option(
+    "--verify", is_flag=True, help="Execute the statements with and without each index, and time them."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("never", "info", "warning", "error")),
+    default="never",
+    show_default=True,
+    help="Exit with 1 on a finding of this severity or above.",
+)
+@output_options
+@click.pass_context
+def analyze(
+    context: click.Context,
+    target: str,
+    file: Path | None,
+    sql: Path | None,
+    environment: str,
+    verify: bool,
+    fail_on: str,
+    form: str,
+    output: Path | None,
+) -> None:
+    """Judge a workload on a database: what is missing, what it would bring, and for every statement why."""
+    if (file is None) == (sql is None):
+        raise click.UsageError("give either --workload FILE or --sql FILE|DIR")
+    check_output(output)
+    workload = _workload(file, sql)
+    from dbperf.analysis import analyze as run
+
+    with steps() as step:
+        report = run(workload, target, environment=environment, verify=verify, progress=step)
+    write_report(report, form, output)
+    unreadable = _unreadable(report) if sql else 0
+    context.exit(2 if unreadable else exit_code(report, fail_on))
+
+
+def _workload(file: Path | None, sql: Path | None) -> Workload:
+    if sql is not None:
+        from dbperf.workload.sources.sql_files import read_sql
+
+        return read_sql(sql)
+    from dbperf.workload.file import load
+
+    assert file is not None
+    return load(file)
+
+
+def _unreadable(report: Report) -> int:
+    """Statements of a .sql file that are no SQL: one line each on stderr, after the report of the others."""
+    sites = {each.statement.fingerprint: each.statement.call_sites for each in report.statements}
+    broken = [
+        each for each in report.coverage.skipped if "not parse" in each.reason or "syntax" in each.reason
+    ]
+    for each in broken:
+        place = next((f"{site.file}:{site.line}: " for site in sites[each.fingerprint]), "")
+        click.echo(f"dbperf: {place}{each.reason}", err=True)
+    return len(broken)

@@ -1,0 +1,96 @@
+"""Writes a report where the user wants it, and decides the exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from dbperf.errors import InputError
+from dbperf.model.recommendation import Severity
+from dbperf.model.report import Report
+
+FORMATS = ("terminal", "json")
+
+Command = Callable[..., Any]
+
+
+def output_options(command: Command) -> Command:
+    """--format and -o, the same for every command that ends in a report."""
+    choice = click.Choice(FORMATS)
+    formats = click.option("--format", "form", type=choice, default=FORMATS[0], show_default=True)
+    path = click.Path(path_type=Path)
+    file = click.option("-o", "--output", type=path, help="Write the report to a file.")
+    return formats(file(command))
+
+
+def check_output(path: Path | None) -> None:
+    """Say before the work, not after it, that `path` cannot be written. Raises InputError."""
+    if path is None:
+        return
+    folder = path.parent
+    if path.is_dir():
+        raise InputError(f"-o {path}: is a folder; name a file in it")
+    if not folder.is_dir():
+        raise InputError(f"-o {path}: there is no folder {folder}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise InputError(f"-o {path}: no permission to write")
+
+
+def write_report(report: Report, form: str, path: Path | None) -> None:
+    """To stdout, or whole to a file; if the disk is full the old file stays and stdout gets the report."""
+    if path is None:
+        _render(report, form, sys.stdout)
+        return
+    text = StringIO()
+    _render(report, form, text)
+    try:
+        _write(path, text.getvalue())
+    except OSError as error:
+        sys.stdout.write(text.getvalue())
+        raise InputError(f"-o {path}: {error.strerror}; the report went to stdout") from None
+
+
+def exit_code(report: Report, fail_on: str) -> int:
+    """1 if a finding is at or above `fail_on`, a severity or "never"."""
+    worst = report.worst()
+    return int(fail_on != "never" and worst is not None and worst.rank >= Severity(fail_on).rank)
+
+
+def _render(report: Report, form: str, file: IO[str]) -> None:
+    if form == "json":
+        from dbperf.report import json
+
+        file.write(json.render(report))
+    else:
+        from dbperf.report import terminal
+
+        terminal.render(report, terminal.open_console(file))
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
+        path.write_text(text, "utf-8")
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,70 @@
+"""Statements from .sql files: psql scripts, pgbench scripts, a folder of queries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dbperf.errors import InputError
+from dbperf.model.workload import CallSite, Sample, Statement, Workload
+from dbperf.statements import canonical, split, template
+
+
+def read_sql(path: Path) -> Workload:
+    """The statements of a file, or of all *.sql below a folder; each with its file and line.
+
+    Placeholders of any driver become `$n`. Literals stay: it is the reader's own file. Statements of one
+    fingerprint are one, with a sample each. Raises InputError for what cannot be read or holds no SQL.
+    """
+    found: dict[str, Statement] = {}
+    for file in _files(path):
+        for sql, line in split(_text(file)):
+            statement = _statement(sql, CallSite(str(file), line, "", 0))
+            known = found.get(statement.fingerprint)
+            found[statement.fingerprint] = _merged(known, statement) if known else statement
+    if not found:
+        raise InputError(f"{path}: no SQL statement in it")
+    return Workload(tuple(found.values()))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        if not path.is_dir():
+            return [path]
+        files = sorted(path.rglob("*.sql"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    if not files:
+        raise InputError(f"{path}: no *.sql file below this folder")
+    return files
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+
+
+def _statement(sql: str, site: CallSite) -> Statement:
+    form = canonical(sql, "auto")
+    return Statement(
+        sql=form.sql,
+        fingerprint=template(form.sql, "postgresql").fingerprint,
+        dialect="postgresql",
+        database="",
+        call_sites=(site,),
+        samples=() if form.names else (Sample(form.sql),),
+    )
+
+
+def _merged(known: Statement, other: Statement) -> Statement:
+    return Statement(
+        sql=known.sql,
+        fingerprint=known.fingerprint,
+        dialect=known.dialect,
+        database=known.database,
+        call_sites=known.call_sites + other.call_sites,
+        samples=tuple(dict.fromkeys(known.samples + other.samples)),
+    )
