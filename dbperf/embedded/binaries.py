@@ -37,7 +37,7 @@ class Install:
 
 
 def server_account() -> tuple[int, int] | None:
-    """The (uid, gid) to run the server as, None for our own. Raises EmbeddedError where root has nobody to be."""
+    """The (uid, gid) to run the server as, None for our own. Raises EmbeddedError where root finds nobody."""
     if os.geteuid() != 0:
         return None
     for name in ("nobody", "postgres", "daemon"):
@@ -78,7 +78,7 @@ def _version(folder: Path, account: tuple[int, int] | None) -> str:
     """What initdb, which needs the wheel's libraries too, says its version is: "18.4"."""
     identity = {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             [folder / "bin/initdb", "--version"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -101,7 +101,7 @@ def _runs(folder: Path, account: tuple[int, int]) -> bool:
 
 
 def _cached(folder: Path, libraries: Path) -> Path | None:
-    """A copy that everybody can read and only root can write, made at first use; None where there can be none."""
+    """A copy that all can read and only root can write, made at first use; None where there can be none."""
     try:
         name = f"{WHEEL}-{version(WHEEL)}-{folder.name}"
     except PackageNotFoundError:  # not installed as a wheel: there is no telling when a copy is out of date

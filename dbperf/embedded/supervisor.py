@@ -1,13 +1,13 @@
 """The lease on an embedded server; a program of its own that uses the standard library alone.
 
-The owner starts it with a pipe as its stdin and writes one line of JSON, the order (`Order` names its keys).
-The supervisor makes the folder and the cluster, runs postgres, and reports on stdout, one JSON object a line:
-`{"folder": …}`, then `{"ready": port}` or `{"error": …}`. It then waits for the end of its stdin, which is
-the owner's death, however it came, or the owner's wish. A line `keep` before that leaves SIGTERM, SIGINT
-and SIGHUP as the only ways to end it. Last, it stops postgres and removes the folder.
+The owner starts it with a pipe as its stdin and writes one line of JSON, the `Order`. The supervisor makes
+the folder and the cluster, runs postgres, and reports on stdout, one JSON object a line: `{"folder": …}`,
+then `{"port": …, "bin": …}` when it takes connections, and `{"error": …}` last of all. It waits for the end
+of its stdin, which is the owner's wish or the owner's death, however it came. A line `keep` before that
+leaves SIGTERM, SIGINT and SIGHUP as the only ways to end it. Then it stops postgres and removes the folder.
 
-Everything that could be left behind is made here and by nobody else, so there is no moment at which
-killing the owner leaves a process or a file.
+All that could be left behind is made here and nowhere else, so there is no moment at which killing the
+owner leaves a process or a file.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypedDict
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_SECONDS = 60.0
+FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - a folder of our own is made there by mkdtemp
 SOCKET_PATH_BYTES = 103  # macOS; Linux has 107
 
 
@@ -49,11 +50,11 @@ class Order(TypedDict):
     settings: dict[str, str]
 
 
-class Ended(Exception):
+class LeaseEndedError(Exception):
     """The owner is gone, or a signal told us to end."""
 
 
-class Failed(Exception):
+class StartError(Exception):
     """Told to the owner; one line."""
 
 
@@ -76,7 +77,7 @@ class Lease:
         while not done():
             ready = select.select(self._watched, (), (), every)[0]
             if self._wake in ready and set(os.read(self._wake, 4096)) & set(ENDING):
-                raise Ended
+                raise LeaseEndedError
             if 0 in ready:
                 self._listen()
 
@@ -86,7 +87,7 @@ class Lease:
         if not message:
             self._watched.remove(0)
             if not self._kept:
-                raise Ended
+                raise LeaseEndedError
 
 
 def main() -> None:
@@ -103,9 +104,9 @@ def main() -> None:
         folder = make_folder(order)
         say(folder=str(folder))
         serve(lease, order, folder)
-    except Ended:
+    except LeaseEndedError:
         pass
-    except (Failed, OSError, subprocess.SubprocessError) as error:
+    except (StartError, OSError, subprocess.SubprocessError) as error:
         problem = " ".join(str(error).split())
     finally:
         if folder:
@@ -123,9 +124,9 @@ def make_folder(order: Order) -> Path:
     """A new folder that only the server's account and we can look into.
 
     Ours, with `data` in it for the server: so we never write, nor run a program, where the account could
-    have put something else. Raises Failed where no temporary folder is fit for a socket.
+    have put something else. Raises StartError where no temporary folder is fit for a socket.
     """
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
+    for parent in dict.fromkeys((tempfile.gettempdir(), *FALLBACKS)):
         if not is_fit(Path(parent), everyone=order["account"] is not None):
             continue
         folder = Path(tempfile.mkdtemp(prefix="dbperf-", dir=parent))
@@ -135,7 +136,7 @@ def make_folder(order: Order) -> Path:
             folder.chmod(0o711)
             os.chown(data, *order["account"])
         return folder
-    raise Failed("no temporary folder has a path that is short and open enough for a socket; set TMPDIR")
+    raise StartError("no temporary folder has a path that is short and open enough for a socket; set TMPDIR")
 
 
 def is_fit(parent: Path, everyone: bool) -> bool:
@@ -155,18 +156,28 @@ def serve(lease: Lease, order: Order, folder: Path) -> None:
         install = copy_install(install, Path(order["libraries"]), folder / "install")
     with (folder / "log").open("a+b") as log:
         initialise(lease, order, folder, install, log)
-        for attempt in range(5):
-            port = free_port() if order["listen"] else 5432
-            command = [install / "bin/postgres", "-D", folder / "data", "-k", folder / "data", "-p", str(port)]
-            with child([*command, "-h", "127.0.0.1" if order["listen"] else ""], order, log) as postgres:
-                deadline = time.monotonic() + START_SECONDS
-                lease.wait(lambda: starting(postgres, folder, deadline) != "starting", every=0.02)
-                if postgres.poll() is None:
-                    say(ready=port, bin=str(install / "bin"))
-                    lease.wait(lambda: postgres.poll() is not None)
-                    return
-            if not order["listen"] or attempt == 4 or "TCP/IP" not in last_line(log):
-                raise Failed(f"postgres did not start: {last_line(log)}")
+        for _ in range(5 if order["listen"] else 1):
+            if run(lease, order, folder, install, log):
+                return
+            if "could not bind" not in trouble(log):  # somebody else took the port: try another
+                break
+        raise StartError(f"postgres did not start: {trouble(log)}")
+
+
+def run(lease: Lease, order: Order, folder: Path, install: Path, log: BinaryIO) -> bool:
+    """Run postgres to the end; False when it never was ready."""
+    port, host = (free_port(), "127.0.0.1") if order["listen"] else (5432, "")
+    data = folder / "data"
+    log.truncate(0)
+    command = (install / "bin/postgres", "-D", data, "-k", data, "-p", str(port), "-h", host)
+    with child(command, order, log) as postgres:
+        deadline = time.monotonic() + START_SECONDS
+        lease.wait(lambda: postgres.poll() is not None or is_ready(data, deadline), every=0.02)
+        if postgres.poll() is not None:
+            return False
+        say(port=port, bin=str(install / "bin"))
+        lease.wait(lambda: postgres.poll() is not None)
+        return True
 
 
 def copy_install(install: Path, libraries: Path, target: Path) -> Path:
@@ -178,7 +189,7 @@ def copy_install(install: Path, libraries: Path, target: Path) -> Path:
     shutil.copytree(libraries, target / libraries.name)
     shutil.copytree(install, copied)
     for folder, _, files in os.walk(target):
-        os.chmod(folder, 0o755)
+        Path(folder).chmod(0o755)
         for file in files:
             path = Path(folder, file)
             path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
@@ -187,8 +198,9 @@ def copy_install(install: Path, libraries: Path, target: Path) -> Path:
 
 def initialise(lease: Lease, order: Order, folder: Path, install: Path, log: BinaryIO) -> None:
     """Run initdb. The settings go through it into postgresql.conf, where ALTER SYSTEM can override them."""
-    command = [install / "bin/initdb", "-D", folder / "data", "-U", order["user"], "-E", "UTF8", "--no-sync"]
-    command += ["--no-instructions", f"--auth-local={order['auth']}", "--auth-host=scram-sha-256"]
+    command: list[str | Path] = [install / "bin/initdb", "-D", folder / "data", "-U", order["user"]]
+    command += ["-E", "UTF8", "--no-sync", "--no-instructions"]
+    command += [f"--auth-local={order['auth']}", "--auth-host=scram-sha-256"]
     command += locale_options(order["version"])
     for name, value in order["settings"].items():
         command += ["-c", f"{name}={value}"]
@@ -203,7 +215,7 @@ def initialise(lease: Lease, order: Order, folder: Path, install: Path, log: Bin
         lease.wait(lambda: initdb.poll() is not None)
     (folder / "password").unlink(missing_ok=True)
     if initdb.returncode:
-        raise Failed(f"initdb failed: {last_line(log)}")
+        raise StartError(f"initdb failed: {trouble(log)}")
 
 
 def locale_options(version: int) -> list[str]:
@@ -217,17 +229,15 @@ def locale_options(version: int) -> list[str]:
     return ["--locale=C", "--lc-ctype=C.UTF-8"]
 
 
-def starting(postgres: subprocess.Popen[bytes], folder: Path, deadline: float) -> str:
-    """`starting`, `ready` or `dead`; postgres says so itself on line 8 of its pid file."""
-    if postgres.poll() is not None:
-        return "dead"
+def is_ready(data: Path, deadline: float) -> bool:
+    """Whether postgres says so, on line 8 of its pid file. Raises StartError past the deadline."""
     if time.monotonic() > deadline:
-        raise Failed(f"postgres was not ready after {START_SECONDS:.0f} s")
+        raise StartError(f"postgres was not ready after {START_SECONDS:.0f} s")
     try:
-        lines = (folder / "data/postmaster.pid").read_text().splitlines()
+        lines = (data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
-        return "starting"
-    return "ready" if len(lines) > 7 and lines[7].strip() == "ready" else "starting"
+        return False
+    return len(lines) > 7 and lines[7].strip() == "ready"
 
 
 def free_port() -> int:
@@ -239,7 +249,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def child(command: list[str | Path], order: Order, log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
+def child(command: Sequence[str | Path], order: Order, log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program as the server's account; when the block ends, it and all its descendants have."""
     identity = {}
     if order["account"]:
@@ -247,7 +257,7 @@ def child(command: list[str | Path], order: Order, log: BinaryIO) -> Iterator[su
         identity = {"user": uid, "group": gid, "extra_groups": []}
     alive, inherited = os.pipe()
     try:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -276,12 +286,17 @@ def stop(process: subprocess.Popen[bytes]) -> None:
                 process.wait(seconds)
 
 
-def last_line(log: BinaryIO) -> str:
-    """What went wrong, out of the log: its last error, else its last line."""
+_TROUBLE = re.compile(
+    r"\b(?:(?:FATAL|PANIC|ERROR|error): +(.+)|LOG: +((?:unrecognized|invalid value|could not bind).+))"
+)
+
+
+def trouble(log: BinaryIO) -> str:
+    """What went wrong, out of a log: the first thing that reads like it, else the last line."""
     log.seek(0)
     lines = [line for line in log.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    errors = [found[1] for line in lines if (found := re.search(r"\b(?:FATAL|PANIC|ERROR|error): +(.+)", line))]
-    return (errors or lines or ["it said nothing"])[-1]
+    found = [each[1] or each[2] for line in lines if (each := _TROUBLE.search(line))]
+    return (found[:1] or lines[-1:] or ["it said nothing"])[0]
 
 
 def remove(folder: Path) -> None:
