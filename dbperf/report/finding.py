@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -23,7 +24,11 @@ from dbperf.report.layout import (
 from dbperf.report.words import parameters_used, proof_hint
 
 # Both colours of a badge are set, so that it reads on a light and on a dark background.
-BADGES = {Severity.INFO: "white on blue", Severity.WARNING: "black on yellow", Severity.ERROR: "white on red"}
+_BADGES = {
+    Severity.INFO: "white on blue",
+    Severity.WARNING: "black on yellow",
+    Severity.ERROR: "white on red",
+}
 
 _SITES = 5
 _STATEMENTS = 5
@@ -35,7 +40,7 @@ def finding(number: int, recommendation: Recommendation, environment: str, width
     """The lines of a recommendation, at most `width` cells wide but for the code to copy."""
     badge = Text.assemble(
         (f"#{number} ", "bold"),
-        (f" {recommendation.severity.value} ", BADGES[recommendation.severity]),
+        (f" {recommendation.severity.value} ", _BADGES[recommendation.severity]),
         f" {printable(recommendation.code)} ",
     )
     yield from paragraph(recommendation.title, width, badge, "bold")
@@ -44,7 +49,7 @@ def finding(number: int, recommendation: Recommendation, environment: str, width
         yield Text()
         for each in recommendation.ddl:
             yield from copyable(each, len(_INDENT))
-    if recommendation.fix.strip() and recommendation.fix.strip() not in map(str.strip, recommendation.ddl):
+    if "\n" in recommendation.fix.strip():
         yield Text()
         yield from copyable(recommendation.fix, len(_INDENT))
     ranked = sorted(recommendation.evidence, key=_gain, reverse=True)
@@ -65,12 +70,14 @@ def _before_after(before: float, after: float) -> Text:
 
 
 def _sites(recommendation: Recommendation, width: int) -> Iterator[Text]:
-    sites = sorted(recommendation.call_sites, key=lambda site: -site.calls)
-    for site in sites[:_SITES]:
-        tail = f" {clipped(one_line(site.function), width // 3)}, {plural(site.calls, 'call')}"
-        where = clipped_left(printable(place(site)), width - len(_INDENT) - cell_len(tail))
+    calls: Counter[tuple[str, str]] = Counter()  # one line often runs several of the statements served
+    for site in recommendation.call_sites:
+        calls[printable(place(site)), clipped(one_line(site.function), width // 3)] += site.calls
+    for (line, function), number in calls.most_common(_SITES):
+        tail = f" {function}, {plural(number, 'call')}"
+        where = clipped_left(line, width - len(_INDENT) - cell_len(tail))
         yield Text.assemble(_INDENT, (where, "bold"), tail)
-    if (more := len(sites) - _SITES) > 0:
+    if (more := len(calls) - _SITES) > 0:
         yield Text(f"{_INDENT}and {plural(more, 'more line')} of the application", LABEL)
 
 
@@ -110,13 +117,14 @@ def _overall(recommendation: Recommendation) -> str:
 
 
 def _facts(recommendation: Recommendation, environment: str, width: int) -> Iterator[Text]:
-    proof = recommendation.verification
+    proof, fix = recommendation.verification, recommendation.fix.strip()
     version = f", on server version {proof.server_version}" if proof.server_version else ""
     method = f": {proof.method}" if proof.method else ""
     facts = [
         ("Overall", _overall(recommendation)),
         (_VERIFIED, f"{proof.level.value}{method}{version}"),
         ("To prove", proof_hint(recommendation, environment)),
+        ("In code", "" if "\n" in fix or fix in recommendation.ddl else fix),
         ("Size", "" if recommendation.size_bytes is None else size(recommendation.size_bytes)),
         ("Writes", recommendation.write_cost),
         ("Risk", recommendation.risk),
