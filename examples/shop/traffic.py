@@ -89,9 +89,8 @@ def _customer(session: Session, random: Random, sizes: Sizes) -> None:
     sync.order_history(session, user.id)
     sync.spent(session, user.id, TODAY - timedelta(days=365))
     sync.category_page(session, f"shelf-{_skewed(random, sizes.categories)}", page=random.randint(0, 3))
-    sync.category_page(
-        session, "shelf-1", page=random.randint(200, 500)
-    )  # a crawler, in the largest category
+    # A crawler, deep in the largest category.
+    sync.category_page(session, "shelf-1", page=random.randint(200, 500))
     basket = {_skewed(random, sizes.products): random.randint(1, 3) for _ in range(3)}
     order = sync.place_order(session, user.id, random.randint(1, sizes.warehouses), basket, TODAY)
     session.commit()
