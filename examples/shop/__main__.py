@@ -2,7 +2,7 @@
 
     PYTHONPATH=examples python -m shop postgresql://me@localhost/empty_database
 
-fills the shop if it is not there yet, serves a day and keeps what was measured in two files, one for each engine.
+fills the shop if it is not there yet, serves a day and keeps what was measured, one file for each engine.
 """
 
 from __future__ import annotations
