@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import psycopg
@@ -10,6 +11,7 @@ import pytest
 
 from dbperf.embedded import Server, start
 
+collect_ignore = [] if os.geteuid() == 0 else ["integration/test_embedded_as_root.py"]
 _numbers = itertools.count(1)
 
 

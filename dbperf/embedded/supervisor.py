@@ -187,7 +187,7 @@ def copy_install(install: Path, libraries: Path, target: Path) -> Path:
     """
     copied = target / install.parent.name / install.name
     shutil.copytree(libraries, target / libraries.name)
-    shutil.copytree(install, copied)
+    shutil.copytree(install, copied, ignore=shutil.ignore_patterns("include", "*.a"))
     for folder, _, files in os.walk(target):
         Path(folder).chmod(0o755)
         for file in files:
