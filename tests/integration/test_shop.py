@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, exc, func, inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.orm import Session
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-
 from shop import aio, sync, traffic
 from shop.load import TODAY, load
 from shop.models import Base, Category, Order, OrderItem, Product, Review, User
+from sqlalchemy import Engine, create_engine, event, exc, func, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
 
 ROWS = {
     "categories": 40,
