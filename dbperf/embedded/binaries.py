@@ -8,11 +8,11 @@ runs it as an account that exists already; where that account cannot read the wh
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -119,15 +119,15 @@ def _cached(folder: Path, libraries: Path) -> Path | None:
 
 def _fill(place: Path, folder: Path, libraries: Path) -> None:
     if not CACHE.exists():
-        CACHE.mkdir(parents=True)
+        CACHE.mkdir(parents=True, exist_ok=True)
         CACHE.chmod(0o755)  # whatever the umask
-    making = Path(tempfile.mkdtemp(prefix=".making-", dir=CACHE))
-    try:
-        copy_install(folder, libraries, making)
-        with contextlib.suppress(FileExistsError):  # somebody was faster
+    with (CACHE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        making = CACHE / ".making"
+        shutil.rmtree(making, ignore_errors=True)  # of one that was killed
+        if not place.exists():
+            copy_install(folder, libraries, making)
             making.rename(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
 
 
 def _is_roots(path: Path) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 from dbperf.embedded import supervisor
 from dbperf.errors import EmbeddedError
 
-STOP_SECONDS = 30.0
+STOP_SECONDS = 60.0  # more than the supervisor's own deadlines together
 
 _begun: weakref.WeakSet[subprocess.Popen[bytes]] = weakref.WeakSet()
 _forking = threading.RLock()

@@ -104,10 +104,10 @@ def start(
 ) -> Server:
     """Start a private PostgreSQL (about 1 s) and wait until it takes connections.
 
-    `version` is 18 or 16. `databases` are made, empty. `settings` go to postgresql.conf. `auth`
-    is how the socket asks; `listen` adds a port on 127.0.0.1, which any local user can reach, so that one
-    always asks for the password. Without `password` one is made up where one is needed. Blocks; may be called
-    from any thread. Raises EmbeddedError: not installed, or initdb's or postgres' own last word.
+    `version` is 18 or 16. `databases` are made, empty. `settings` go to postgresql.conf, except for where it
+    listens. `auth` is how the socket asks; `listen` adds a port on 127.0.0.1, which any local user can reach,
+    so that one always asks for the password. Without `password` one is made up where one is needed. Blocks;
+    may be called from any thread. Raises EmbeddedError: not installed, or initdb's or postgres' own words.
     """
     account = server_account()
     install = find_install(version, account)

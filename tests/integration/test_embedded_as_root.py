@@ -9,6 +9,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -101,14 +102,26 @@ def test_an_unreadable_wheel_is_copied_once(private_wheel: Path, cache: Path) ->
             assert server.bin.is_relative_to(cache)
     finally:
         os.umask(old)
-    (copy,) = cache.iterdir()
+    (copy,) = cache.glob("pixel*")
     made = copy.stat()
     with start() as server:
         assert works(server)
         assert server.bin.is_relative_to(copy)
-    assert [copy] == list(cache.iterdir())
+    assert [copy] == list(cache.glob("pixel*"))
     assert copy.stat() == made
     assert private_wheel.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.usefixtures("private_wheel")
+def test_two_that_copy_at_once_and_one_that_was_killed(cache: Path) -> None:
+    (cache / ".making" / "half").mkdir(parents=True)
+    cache.chmod(0o755)
+    account = binaries.server_account()
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(lambda major: binaries.find_install(major, account), (18, 18))
+    assert first == second
+    assert first.folder.is_relative_to(cache)
+    assert not (cache / ".making").exists()
 
 
 def spoil_owner(copy: Path) -> None:
@@ -133,7 +146,7 @@ def spoil_link(copy: Path) -> None:
 def test_a_copy_that_others_could_have_made_is_not_used(spoil: Callable[[Path], None], cache: Path) -> None:
     account = binaries.server_account()
     assert not binaries.find_install(18, account).copy
-    (copy,) = cache.iterdir()
+    (copy,) = cache.glob("pixel*")
     spoil(copy)
     assert binaries.find_install(18, account).copy
 

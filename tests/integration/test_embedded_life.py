@@ -243,11 +243,15 @@ def test_closing_in_another_thread(place: Path) -> None:
     assert nothing_left(place)
 
 
-def test_a_temporary_folder_too_deep_for_a_socket(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
-    deep = place / ("d" * 90)
-    deep.mkdir()
-    monkeypatch.setenv("TMPDIR", str(deep))
+@pytest.mark.parametrize("name", ["d" * 90, "a,b"], ids=["deep", "comma"])
+def test_a_temporary_folder_that_no_socket_can_be_in(
+    name: str, monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    unfit = place / name
+    unfit.mkdir()
+    unfit.chmod(0o711)
+    monkeypatch.setenv("TMPDIR", str(unfit))
     with start() as server:
         psycopg.connect(server.dsn()).close()
     assert not server.folder.exists()
-    deep.rmdir()
+    unfit.rmdir()
