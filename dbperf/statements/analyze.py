@@ -1,0 +1,144 @@
+"""Facts of a statement: sqlglot's tree, read once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from itertools import pairwise
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokenizer_core import Token, TokenType
+
+from dbperf.errors import StatementError
+from dbperf.model.facts import StatementFacts, TableRef
+from dbperf.statements.findings import Findings
+from dbperf.statements.lexer import code, words
+from dbperf.statements.parse import check_shape, parse
+from dbperf.statements.placeholders import canonical
+from dbperf.statements.scopes import folded
+from dbperf.statements.tokens import dialect_of, is_postgres
+from dbperf.statements.writes import visit
+
+_TRANSACTION = words("abort begin commit end release rollback savepoint start")
+_UTILITY = words(
+    "analyze attach call checkpoint close cluster copy deallocate declare describe detach discard do "
+    "execute explain fetch listen load lock move notify pragma prepare reset set show unlisten use vacuum"
+)
+_DDL = words("alter comment create drop grant import reassign refresh reindex revoke security truncate")
+_DDL_READ = frozenset(["alter", "create", "drop", "truncate"])
+_KINDS: tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], str], ...] = (
+    ((exp.Query, exp.Values), "select"),
+    (exp.Insert, "insert"),
+    (exp.Update, "update"),
+    (exp.Delete, "delete"),
+    (exp.Merge, "merge"),
+)
+_WRITES = (
+    exp.Insert,
+    exp.Update,
+    exp.Delete,
+    exp.Merge,
+    exp.Into,
+    exp.Lock,
+    exp.Create,
+    exp.Drop,
+    exp.Command,
+)
+# Written like calls, but no functions of the server.
+_SYNTAX = words(
+    "all any array cast coalesce convert exists greatest grouping if in least nullif row some try_cast values"
+)
+_SERVER_NAMES = {"trim": "btrim"}
+
+
+def analyze_statement(
+    sql: str, dialect: str = "postgresql", columns: Mapping[str, Collection[str]] | None = None
+) -> StatementFacts:
+    """What one SQL statement means; `dialect` is SQLAlchemy's or sqlglot's name.
+
+    Placeholders may be `$n` or in any style that people type. `columns` maps "table" or "schema.table" to
+    column names: it tells whose an unqualified column is among several tables. Never raises: what cannot be
+    read has `parsed` False and a `reason`.
+    """
+    text = sql
+    try:
+        text = canonical(sql, "auto").sql if len(sql) <= 64 * 1024 else sql
+        check_shape(text)
+        word = _first_word(text)
+        if word in _TRANSACTION | _UTILITY | (_DDL - _DDL_READ):
+            kind = "transaction" if word in _TRANSACTION else "ddl" if word in _DDL else "utility"
+            return StatementFacts(text, parsed=True, kind=kind)
+        # Only PostgreSQL's sqlglot reads `$1`; named placeholders are read in every dialect.
+        parsed = text if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", text)
+        tree, tokens = parse(parsed, dialect)
+        if word in _DDL:
+            return _ddl(text, word, tree)
+        return _facts(text, parsed, tree, tokens, dialect_of(dialect), columns or {})
+    except StatementError as error:
+        return StatementFacts(text, parsed=False, reason=error.reason)
+    except RecursionError:
+        return StatementFacts(text, parsed=False, reason="nested too deeply")
+    except Exception as error:  # noqa: BLE001 - a tree that sqlglot built in a shape nobody expects
+        return StatementFacts(text, parsed=False, reason=f"not understood ({type(error).__name__})")
+
+
+def _first_word(sql: str) -> str:
+    word = re.search(r"[^\W\d]\w*", code(sql))
+    return word.group().lower() if word else ""
+
+
+def _facts(
+    text: str,
+    parsed: str,
+    tree: exp.Expr,
+    tokens: list[Token],
+    dialect: Dialect,
+    columns: Mapping[str, Collection[str]],
+) -> StatementFacts:
+    kind = next((kind for types, kind in _KINDS if isinstance(tree, types)), "")
+    if not kind:
+        raise StatementError("not a statement that dbperf reads")
+    found = Findings(dialect, columns, visit)
+    visit(found, tree, None, {})
+    return StatementFacts(
+        sql=text,
+        parsed=True,
+        kind=kind,
+        tables=tuple(found.tables),
+        columns=found.columns(),
+        joins=tuple(found.joins),
+        filters=tuple(found.filters),
+        functions=tuple(_functions(tree, tokens, parsed, dialect)),
+        limit=bool(tree.args.get("limit")),
+        offset=bool(tree.args.get("offset")),
+        read_only=kind == "select" and tree.find(*_WRITES) is None,
+    )
+
+
+def _ddl(text: str, word: str, tree: exp.Expr) -> StatementFacts:
+    if isinstance(tree, exp.Command):
+        raise StatementError(f"a form of {word.upper()} that sqlglot does not know")
+    with_names = {folded(cte.args["alias"].this) for cte in tree.find_all(exp.CTE)}
+    tables = [
+        TableRef(folded(each.args.get("db")), folded(each.this), each.alias)
+        for each in tree.find_all(exp.Table)
+        if isinstance(each.this, exp.Identifier) and folded(each.this) not in with_names
+    ]
+    return StatementFacts(text, parsed=True, kind="ddl", tables=tuple(dict.fromkeys(tables)))
+
+
+def _functions(tree: exp.Expr, tokens: list[Token], text: str, dialect: Dialect) -> Iterable[str]:
+    """Names of functions as they are written: sqlglot renames those it knows (`now` to CURRENT_TIMESTAMP)."""
+    names: dict[str, None] = {}
+    for call in tree.find_all(exp.Func):
+        if isinstance(call, exp.Anonymous):
+            names[folded(call.this) if isinstance(call.this, exp.Expr) else call.name.lower()] = None
+        elif (start := call.meta.get("start")) is not None:
+            names[text[start : call.meta["end"] + 1].lower()] = None
+    # Calls with a grammar of their own (`trim(both …)`) carry no position.
+    special = dialect.parser_class.FUNCTION_PARSERS
+    for token, following in pairwise(tokens):
+        if following.token_type is TokenType.L_PAREN and token.text.upper() in special:
+            names[token.text.lower()] = None
+    return (_SERVER_NAMES.get(name, name) for name in names if name not in _SYNTAX)

@@ -1,0 +1,119 @@
+"""What a walk over a statement has found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ErrorLevel
+
+from dbperf.model.facts import ColumnFacts, ColumnUse, FilterFacts, JoinFacts, Role, TableRef
+from dbperf.statements.scopes import Frame, Known, Owner, owner
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects facts. `walk` visits a nested query, seen from a frame, and gives the frame of it."""
+
+    dialect: Dialect
+    known: Known
+    walk: Callable[[Findings, exp.Expr, Frame | None, dict[str, Frame | None]], Frame | None]
+    tables: dict[TableRef, None] = field(default_factory=dict)
+    uses: dict[tuple[TableRef | None, str], list[ColumnUse]] = field(default_factory=dict)
+    joins: list[JoinFacts] = field(default_factory=list)
+    filters: list[FilterFacts] = field(default_factory=list)
+    frames: int = 0
+
+    def frame(self, parent: Frame | None, ctes: dict[str, Frame | None]) -> Frame:
+        """A new frame, with the next number."""
+        self.frames += 1
+        return Frame(self.frames - 1, parent, dict(ctes))
+
+    def text(self, node: exp.Expr) -> str:
+        """The SQL of a part of the statement, to be read: sqlglot's writing, functions in lower case."""
+        written: str = node.sql(
+            self.dialect, normalize_functions="lower", unsupported_level=ErrorLevel.IGNORE, comments=False
+        )
+        return written
+
+    def columns(self) -> tuple[ColumnFacts, ...]:
+        """All columns with their uses."""
+        return tuple(ColumnFacts(table, name, tuple(uses)) for (table, name), uses in self.uses.items())
+
+
+Pair = tuple[Owner, Owner]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where in a statement an expression stands.
+
+    `conjunct`: every row must meet it, as far as it is about the sources in `only` (None: all of them).
+    `role` overrides what the operators say, as a negation does. `pairs` takes the equated columns.
+    """
+
+    found: Findings
+    frame: Frame
+    conjunct: bool = True
+    only: frozenset[str] | None = None
+    role: Role | None = None
+    pairs: list[Pair] | None = None
+
+    def below(self, *, role: Role | None = None) -> Context:
+        """The same place below an OR or NOT."""
+        return replace(self, conjunct=False, role=role or self.role, pairs=None)
+
+    def owner(self, column: exp.Column) -> Owner | None:
+        """Whose column it is."""
+        return owner(self.frame, column, self.found.known)
+
+    def use(self, column: exp.Column, role: Role, **details: Any) -> None:
+        """Note a use of `column`; `details` are fields of ColumnUse."""
+        if whose := self.owner(column):
+            self.note(whose, role, **details)
+
+    def note(self, whose: Owner, role: Role, **details: Any) -> None:
+        """Note a use of the column of an owner."""
+        inside = self.only is None or (whose.source is not None and whose.source.alias in self.only)
+        conjunct = self.conjunct and inside
+        noted = ColumnUse(self.role or role, conjunct=conjunct, scope=self.frame.number, **details)
+        self.found.uses.setdefault((whose.table, whose.name), []).append(noted)
+
+    def expression(self, node: exp.Expr, role: Role, **details: Any) -> None:
+        """Note a use of every column in `node`, and visit its subqueries."""
+        bare = bared(node)
+        text = "" if isinstance(bare, exp.Column) else None
+        for part in parts(bare):
+            if isinstance(part, exp.Column):
+                text = self.found.text(bare) if text is None else text
+                self.use(part, role, expression=text, **details)
+            else:
+                self.query(part)
+
+    def query(self, node: exp.Expr) -> Frame | None:
+        """Visit a subquery that may use the columns of this frame."""
+        return self.found.walk(self.found, node, self.frame, self.frame.ctes)
+
+
+def bared(node: exp.Expr) -> exp.Expr:
+    """Without parentheses around it."""
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
+def parts(node: exp.Expr) -> Iterator[exp.Column | exp.Query]:
+    """The columns of an expression, and its subqueries as a whole."""
+    for each in node.walk(prune=lambda part: isinstance(part, exp.Query | exp.Column)):
+        if isinstance(each, exp.Query) or (
+            isinstance(each, exp.Column) and not isinstance(each.this, exp.Star)
+        ):
+            yield each
+
+
+def columns_in(node: exp.Expr) -> list[exp.Column]:
+    """The columns of an expression, those of its subqueries left out."""
+    return [part for part in parts(node) if isinstance(part, exp.Column)]

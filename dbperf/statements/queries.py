@@ -1,0 +1,233 @@
+"""The walk over queries: what they read, join, group and sort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from dbperf.model.facts import JoinFacts, Role, TableRef
+from dbperf.statements.conditions import condition, conjuncts, filters
+from dbperf.statements.findings import Context, Findings, Pair, bared, columns_in
+from dbperf.statements.scopes import Frame, Source, columns_of, folded
+
+Ctes = dict[str, Frame | None]
+
+
+def query(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> Frame | None:
+    """Visit a query; `parent` is the frame whose columns it may use. Gives its frame, None for a UNION."""
+    while isinstance(node, exp.Subquery) and not node.args.get("with_"):
+        node = node.this
+    if isinstance(node, exp.Select):
+        return _select(found, node, parent, ctes)
+    frame = found.frame(parent, ctes)
+    common_tables(found, node, frame)
+    if isinstance(node, exp.SetOperation):
+        members = [node.expression]
+        while isinstance(node.this, exp.SetOperation) and not node.this.args.get("with_"):
+            node = node.this
+            members.append(node.expression)
+        for member in [node.this, *reversed(members)]:
+            query(found, member, parent, frame.ctes)
+    elif isinstance(node, exp.Subquery):
+        return query(found, node.this, parent, frame.ctes)
+    else:
+        Context(found, frame).expression(node, Role.SELECTED)
+    return None
+
+
+def common_tables(found: Findings, node: exp.Expr, frame: Frame) -> None:
+    """Visit the WITH clause of a statement, and let `frame` see its names."""
+    with_ = node.args.get("with_")
+    for cte in with_.expressions if with_ else ():
+        name = folded(cte.args["alias"].this)
+        frame.ctes[name] = None  # a recursive one sees itself
+        frame.ctes[name] = found.walk(found, cte.this, frame.parent, frame.ctes)
+
+
+def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes) -> Frame:
+    frame = found.frame(parent, ctes)
+    common_tables(found, node, frame)
+    here = Context(found, frame)
+    from_ = node.args.get("from_")
+    joined = sources(here, from_.this) if from_ else []
+    joined += [each for lateral in node.args.get("laterals") or () for each in sources(here, lateral)]
+    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
+    _select_list(here, node)
+    implicit = joins(here, joined, joining)
+    where(here, node.args.get("where"), implicit)
+    _grouping(here, node)
+    for clause in ("having", "qualify"):
+        if part := node.args.get(clause):
+            here.expression(part.this, Role.OTHER)
+    for window in node.args.get("windows") or ():
+        here.expression(window, Role.OTHER)
+    if order := node.args.get("order"):
+        ordering(here, order.expressions)
+    opaque = ("group", "having", "distinct", "limit", "offset", "qualify")
+    frame.transparent = not any(node.args.get(clause) for clause in opaque) and not node.find(exp.Window)
+    return frame
+
+
+def _select_list(here: Context, node: exp.Select) -> None:
+    for each in node.expressions:
+        value = each.unalias()
+        if value.is_star:
+            here.frame.output["*"] = value
+            continue
+        name = folded(each.args["alias"]) if isinstance(each, exp.Alias) else each.output_name.lower()
+        here.frame.output[name or f"?column{len(here.frame.output)}?"] = bared(value)
+        here.expression(value, Role.SELECTED)
+
+
+def sources(here: Context, node: exp.Expr) -> list[Source]:
+    """Make an entry of FROM known to the frame; several for a join in parentheses."""
+    alias = folded(node.args["alias"].this) if node.args.get("alias") else ""
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table):
+        found = _with_joins(here, sources(here, node.this), node)
+    elif isinstance(node, exp.Table):
+        found = _with_joins(here, [_table(here, node, alias)], node)
+    elif isinstance(node, exp.Subquery):
+        found = [Source(alias, frame=here.found.walk(here.found, node, here.frame.parent, here.frame.ctes))]
+    elif isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
+        found = [Source(alias, frame=here.query(node.this))]
+    else:
+        here.expression(node, Role.OTHER)
+        found = [Source(alias)]
+    for each in found:
+        here.frame.sources.setdefault(each.alias, each)
+    return found
+
+
+def _with_joins(here: Context, first: list[Source], node: exp.Expr) -> list[Source]:
+    for each in first:
+        here.frame.sources.setdefault(each.alias, each)
+    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
+    joins(here, first, joining)
+    return first + [each for _, joined in joining for each in joined]
+
+
+def _table(here: Context, node: exp.Table, alias: str) -> Source:
+    if not isinstance(node.this, exp.Identifier):
+        here.expression(node.this, Role.OTHER)
+        return Source(alias or node.this.name.lower())
+    schema, name = folded(node.args.get("db")), folded(node.this)
+    if not schema and name in here.frame.ctes:
+        return Source(alias or name, frame=here.frame.ctes[name])
+    table = TableRef(schema, name, alias)
+    here.found.tables[table] = None
+    return Source(alias or name, table=table)
+
+
+def joins(
+    here: Context, before: list[Source], joining: list[tuple[exp.Join, list[Source]]]
+) -> list[tuple[list[Source], Source]]:
+    """Note explicit joins; gives those by comma, each with the sources left of it, for WHERE to decide."""
+    left, implicit = list(before), []
+    for join, right in joining:
+        side, kind = str(join.side).lower(), str(join.kind).lower()
+        on, using = join.args.get("on"), join.args.get("using")
+        if not (side or kind or on or using or join.args.get("method")):
+            implicit.append((list(left), right[0]))
+        else:
+            sort = side or ("cross" if kind == "cross" else "inner")
+            pairs: list[Pair] = []
+            aliases = {"left": right, "right": left, "full": []}.get(side)
+            only = None if aliases is None else frozenset(each.alias for each in aliases)
+            there = Context(here.found, here.frame, only=only, pairs=pairs)
+            for each in conjuncts(on) if on else ():
+                condition(each, there)
+            for name in using or ():
+                _using(there, left, right[0], folded(name))
+            _join(here, sort, right, pairs)
+        left += right
+    return implicit
+
+
+def _using(there: Context, left: list[Source], right: Source, name: str) -> None:
+    others = [each for each in left if name in (columns_of(each, there.found.known) or (name,))]
+    if not others or there.pairs is None:
+        return
+    column = exp.to_identifier(name, quoted=True)
+    owners = [
+        there.owner(exp.column(column, exp.to_identifier(each.alias, quoted=True)))
+        for each in (others[0], right)
+    ]
+    if owners[0] and owners[1]:
+        there.note(owners[0], Role.JOIN, other=owners[1].label)
+        there.note(owners[1], Role.JOIN, other=owners[0].label)
+        there.pairs.append((owners[0], owners[1]))
+
+
+def _join(here: Context, kind: str, right: list[Source], pairs: Iterable[Pair]) -> None:
+    aliases = {each.alias for each in right}
+    columns: list[tuple[str, str]] = []
+    for one, other in pairs:
+        flip = one.source is not None and one.source.alias in aliases
+        columns.append((other.label, one.label) if flip else (one.label, other.label))
+    table = right[0].table or TableRef("", "", right[0].alias)
+    here.found.joins.append(JoinFacts(kind, table, tuple(columns)))
+
+
+def where(here: Context, node: exp.Expr | None, implicit: list[tuple[list[Source], Source]]) -> None:
+    """The WHERE clause, and the joins that it makes of sources with a comma between them."""
+    pairs: list[Pair] = []
+    if node is not None:
+        filters(node.this, Context(here.found, here.frame, pairs=pairs))
+    for left, right in implicit:
+        named = {each.alias for each in left}
+        mine = [
+            pair
+            for pair in pairs
+            if (ends := {owner.source.alias for owner in pair if owner.source})
+            and right.alias in ends
+            and ends - {right.alias} <= named
+        ]
+        _join(here, "inner" if mine else "cross", [right], mine)
+
+
+def _grouping(here: Context, node: exp.Select) -> None:
+    distinct = node.args.get("distinct")
+    if distinct:
+        on = distinct.args.get("on")
+        for each in on.expressions if on else here.frame.output.values():
+            if not each.is_star:
+                here.expression(_meant(here, each, inputs_first=False), Role.GROUP)
+    if group := node.args.get("group"):
+        for each in group.iter_expressions():
+            here.expression(_meant(here, each, inputs_first=True), Role.GROUP)
+
+
+def ordering(here: Context, terms: Iterable[exp.Expr]) -> None:
+    """ORDER BY: each term with its direction, and its nulls where they are not put by default."""
+    small = here.found.dialect.NULL_ORDERING == "nulls_are_small"
+    last = here.found.dialect.NULL_ORDERING == "nulls_are_last"
+    for term in terms:
+        descending, nulls_first = bool(term.args.get("desc")), bool(term.args.get("nulls_first"))
+        usual = not last and descending is not small
+        here.expression(
+            _meant(here, term.this, inputs_first=False),
+            Role.ORDER,
+            descending=descending,
+            nulls_first=None if nulls_first is usual else nulls_first,
+        )
+
+
+def _meant(here: Context, node: exp.Expr, *, inputs_first: bool) -> exp.Expr:
+    """The expression that an ordinal or an output name stands for.
+
+    A name is an output column first in ORDER BY and an input column first in GROUP BY
+    (https://www.postgresql.org/docs/current/sql-select.html#SQL-GROUPBY).
+    """
+    term, outputs = bared(node), here.frame.output
+    if isinstance(term, exp.Literal) and term.is_int:
+        at = int(term.this) - 1
+        return list(outputs.values())[at] if 0 <= at < len(outputs) and "*" not in outputs else node
+    if isinstance(term, exp.Column) and not term.table and (output := outputs.get(folded(term.this))):
+        known = [columns_of(each, here.found.known) or () for each in here.frame.sources.values()]
+        is_input = any(folded(term.this) in names for names in known)
+        if not (inputs_first and is_input) and not (
+            isinstance(output, exp.Literal) or not columns_in(output)
+        ):
+            return output
+    return node

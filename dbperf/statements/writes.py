@@ -1,0 +1,143 @@
+"""The walk over INSERT, UPDATE, DELETE and MERGE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from dbperf.model.facts import Role
+from dbperf.statements.conditions import binding, condition, conjuncts
+from dbperf.statements.findings import Context, Findings, Pair, bared
+from dbperf.statements.queries import Ctes, common_tables, query, sources, where
+from dbperf.statements.scopes import Frame, Owner, Source, folded
+
+
+def visit(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> Frame | None:
+    """Visit a query or a statement that writes: the `walk` of Findings."""
+    match node:
+        case exp.Insert():
+            return _insert(found, node, ctes)
+        case exp.Update():
+            return _update(found, node, ctes)
+        case exp.Delete():
+            return _delete(found, node, ctes)
+        case exp.Merge():
+            return _merge(found, node, ctes)
+    return query(found, node, parent, ctes)
+
+
+def _start(found: Findings, node: exp.Expr, ctes: Ctes) -> Context:
+    frame = found.frame(None, ctes)
+    common_tables(found, node, frame)
+    return Context(found, frame)
+
+
+def _insert(found: Findings, node: exp.Insert, ctes: Ctes) -> Frame:
+    here = _start(found, node, ctes)
+    schema = node.this if isinstance(node.this, exp.Schema) else None
+    target = sources(here, schema.this if schema else node.this)[0]
+    names = [folded(each) for each in schema.expressions] if schema else []
+    values = node.expression
+    if isinstance(values, exp.Values):
+        _written(here, target, names, bared(values.expressions[0]).expressions)
+        here.expression(values, Role.OTHER)
+    else:
+        _written(here, target, names, ())
+        if isinstance(values, exp.Expr):
+            here.found.walk(found, values, None, here.frame.ctes)
+    if conflict := node.args.get("conflict"):
+        here.frame.sources.setdefault("excluded", Source("excluded"))
+        for key in conflict.args.get("conflict_keys") or ():
+            here.expression(key, Role.OTHER)
+        _assignments(here, target, conflict.expressions)
+        where(here, conflict.args.get("where"), [])
+    _returning(here, node)
+    return here.frame
+
+
+def _written(here: Context, target: Source, names: list[str], row: Iterable[exp.Expr]) -> None:
+    cells = [*row]
+    for at, name in enumerate(names):
+        parameter, literal = binding(cells[at]) if at < len(cells) else (None, None)
+        here.note(_column(target, name), Role.WRITTEN, parameter=parameter, literal=literal)
+
+
+def _column(target: Source, name: str) -> Owner:
+    return Owner(target.table, name, f"{target.alias}.{name}", target)
+
+
+def _assignments(here: Context, target: Source, assignments: Iterable[exp.Expr]) -> None:
+    for each in assignments:
+        if not isinstance(each, exp.EQ):
+            continue
+        left, right = bared(each.this), bared(each.expression)
+        columns = left.expressions if isinstance(left, exp.Tuple) else [left]
+        row = right.expressions if isinstance(right, exp.Tuple) else [right]
+        _written(here, target, [folded(column.this) for column in columns], row)
+        here.expression(right, Role.OTHER)
+
+
+def _update(found: Findings, node: exp.Update, ctes: Ctes) -> Frame:
+    here = _start(found, node, ctes)
+    target = sources(here, node.this)
+    from_ = node.args.get("from_")
+    others = _listed(here, from_.this) if from_ else []
+    _assignments(here, target[0], node.expressions)
+    where(here, node.args.get("where"), _implicit(target, others))
+    _returning(here, node)
+    return here.frame
+
+
+def _listed(here: Context, node: exp.Expr) -> list[Source]:
+    return sources(here, node)[:1]
+
+
+def _implicit(target: list[Source], others: list[Source]) -> list[tuple[list[Source], Source]]:
+    return [(target + others[:at], other) for at, other in enumerate(others)]
+
+
+def _delete(found: Findings, node: exp.Delete, ctes: Ctes) -> Frame:
+    here = _start(found, node, ctes)
+    target = sources(here, node.this)
+    using = node.args.get("using") or []
+    others = [source for each in using for source in _listed(here, each)]
+    where(here, node.args.get("where"), _implicit(target, others))
+    _returning(here, node)
+    return here.frame
+
+
+def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
+    here = _start(found, node, ctes)
+    target = sources(here, node.this)
+    using = sources(here, node.args["using"])
+    if on := node.args.get("on"):
+        pairs: list[Pair] = []
+        there = Context(found, here.frame, pairs=pairs)
+        for each in conjuncts(on):
+            condition(each, there)
+    for when in node.args["whens"].expressions:
+        if asked := when.args.get("condition"):
+            condition(asked, here)
+        then = when.args.get("then")
+        if isinstance(then, exp.Update):
+            _assignments(here, target[0], then.expressions)
+        elif isinstance(then, exp.Insert):
+            names = (
+                [folded(column.this) for column in then.this.expressions]
+                if isinstance(then.this, exp.Tuple)
+                else []
+            )
+            cells = then.expression.expressions if isinstance(then.expression, exp.Tuple) else ()
+            _written(here, target[0], names, cells)
+            for cell in cells:
+                here.expression(cell, Role.OTHER)
+    _ = using
+    _returning(here, node)
+    return here.frame
+
+
+def _returning(here: Context, node: exp.Expr) -> None:
+    returning = node.args.get("returning")
+    for each in returning.expressions if returning else ():
+        here.expression(each.unalias(), Role.SELECTED)
