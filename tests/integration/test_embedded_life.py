@@ -141,8 +141,8 @@ def test_a_supervisor_killed_while_starting(stage: str, place: Path) -> None:
 
     murderer = threading.Thread(target=murder)
     murderer.start()
-    with pytest.raises(EmbeddedError, match="its supervisor died"):
-        start()
+    with contextlib.suppress(EmbeddedError):
+        start().close()  # without an error where the last stage had gone by before the murderer looked
     murderer.join()
     until(lambda: nothing_left(place))
 
