@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-_PORTS = {"cockroachdb": 26257, "mariadb": 3306, "mssql": 1433, "mysql": 3306, "oracle": 1521}
-_PORTS |= {"postgresql": 5432}
+_PORTS = {
+    "cockroachdb": "26257",
+    "mariadb": "3306",
+    "mssql": "1433",
+    "mysql": "3306",
+    "oracle": "1521",
+    "postgresql": "5432",
+}
 
 
 def database_of(url: URL) -> str:
@@ -21,15 +27,16 @@ def database_of(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return _sqlite_file(url.database)
     query = url.normalized_query
-    hosts, ports = [], [*query.get("port", ())] or [str(url.port or "")]
-    for each in query.get("host", ()) or (url.host or "localhost",):
-        host, colon, port = each.rpartition(":")
-        if colon and port.isdigit() and ":" not in host:
-            each, ports = host, [port]
-        hosts.append(each)
-    port = ports[0] or str(_PORTS.get(url.get_backend_name(), ""))
+    addresses = [_host_and_port(each) for each in query.get("host", (url.host or "localhost",))]
+    usual = str(url.port or "") or _PORTS.get(url.get_backend_name(), "")
+    port = next((port for _, port in addresses if port), query.get("port", (usual,))[0])
     name = query.get("dbname", (url.database or "",))[0]
-    return f"{','.join(hosts)}/{port}/{name}"
+    return f"{','.join(host for host, _ in addresses)}/{port}/{name}"
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    host, _, port = text.rpartition(":")
+    return (host, port) if host and port.isdigit() and ":" not in host else (text, "")
 
 
 def _sqlite_file(database: str | None) -> str:

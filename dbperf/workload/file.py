@@ -9,6 +9,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,8 +162,8 @@ def _read(database: sqlite3.Connection) -> Workload:
         "SELECT id, sql, fingerprint, dialect, database, calls, parameter_sets, rows, errors, cancellations,"
         " execute_seconds FROM statement ORDER BY id"
     ):
-        statement = Statement(
-            *row,
+        statement = replace(
+            Statement(*row),
             latency=Latency(tuple(buckets[key])),
             call_sites=tuple(CallSite(*site) for site in sites[key]),
             samples=tuple(Sample(sql, values.loads(parameters)) for sql, parameters in samples[key]),
