@@ -112,8 +112,10 @@ def end(lease: subprocess.Popen[bytes], folder: Path | None) -> None:
 def _is_over(lease: subprocess.Popen[bytes], seconds: float) -> bool:
     """Whether the supervisor's stdout ends within `seconds`; not by waitpid, see _clear."""
     assert lease.stdout
+    poll = select.poll()  # select() takes no descriptor above 1023
+    poll.register(lease.stdout, select.POLLIN)
     deadline = time.monotonic() + seconds
-    while select.select([lease.stdout], (), (), max(0.0, deadline - time.monotonic()))[0]:
+    while poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
         if not os.read(lease.stdout.fileno(), 4096):
             return True
     return False

@@ -101,7 +101,7 @@ def main() -> None:
     os.umask(0o077)
     folder, problem = None, ""
     try:
-        folder = make_folder(order)
+        folder = Path(tempfile.mkdtemp(prefix="dbperf-", dir=fit_parent(order)))
         say(folder=str(folder))
         serve(lease, order, folder)
     except LeaseEndedError:
@@ -120,22 +120,11 @@ def say(**message: object) -> None:
     os.write(1, json.dumps(message).encode() + b"\n")
 
 
-def make_folder(order: Order) -> Path:
-    """A new folder that only the server's account and we can look into.
-
-    Ours, with `data` in it for the server: so we never write, nor run a program, where the account could
-    have put something else. Raises StartError where no temporary folder is fit for a socket.
-    """
-    for parent in dict.fromkeys((tempfile.gettempdir(), *FALLBACKS)):
-        if not is_fit(Path(parent), everyone=order["account"] is not None):
-            continue
-        folder = Path(tempfile.mkdtemp(prefix="dbperf-", dir=parent))
-        data = folder / "data"
-        data.mkdir(mode=0o700)
-        if order["account"]:
-            folder.chmod(0o711)
-            os.chown(data, *order["account"])
-        return folder
+def fit_parent(order: Order) -> Path:
+    """The temporary folder to make ours in. Raises StartError where none is fit for a socket."""
+    for parent in map(Path, dict.fromkeys((tempfile.gettempdir(), *FALLBACKS))):
+        if is_fit(parent, everyone=order["account"] is not None):
+            return parent
     raise StartError("no temporary folder has a path that is short and open enough for a socket; set TMPDIR")
 
 
@@ -150,7 +139,16 @@ def is_fit(parent: Path, everyone: bool) -> bool:
 
 
 def serve(lease: Lease, order: Order, folder: Path) -> None:
-    """Make a cluster in `folder` and run it until postgres or the lease ends."""
+    """Make a cluster in `folder` and run it until postgres or the lease ends.
+
+    The folder stays ours, only `data` in it is the account's: so we never write, nor run a program, where
+    the account could have put something else.
+    """
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    if order["account"]:
+        folder.chmod(0o711)
+        os.chown(data, *order["account"])
     install = Path(order["install"])
     if order["copy"]:
         install = copy_install(install, Path(order["libraries"]), folder / "install")
@@ -251,13 +249,25 @@ def free_port() -> int:
 @contextlib.contextmanager
 def child(command: Sequence[str | Path], order: Order, log: BinaryIO) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program as the server's account; when the block ends, it and all its descendants have."""
-    identity = {}
-    if order["account"]:
-        uid, gid = order["account"]
-        identity = {"user": uid, "group": gid, "extra_groups": []}
     alive, inherited = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603
+        process = spawn(command, order["account"], log, inherited)
+        try:
+            yield process
+        finally:
+            stop(process)
+            select.select([alive], (), (), 5)  # its end is the end of the last process that inherited it
+    finally:
+        os.close(alive)
+
+
+def spawn(
+    command: Sequence[str | Path], account: tuple[int, int] | None, log: BinaryIO, inherited: int
+) -> subprocess.Popen[bytes]:
+    """Start a program as the account; it gets the descriptor `inherited` and we close ours."""
+    identity = {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
+    try:
+        process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -267,14 +277,13 @@ def child(command: Sequence[str | Path], order: Order, log: BinaryIO) -> Iterato
             pass_fds=(inherited,),
             **identity,  # type: ignore[call-overload]
         )
-        os.close(inherited)
-        try:
-            yield process
-        finally:
-            stop(process)
-            select.select([alive], (), (), 5)  # its end is the end of the last process that inherited it
+        return process
+    except (OSError, subprocess.SubprocessError) as error:
+        who = f"user id {account[0]}" if account else "this user"
+        reason = getattr(error, "strerror", None) or error
+        raise StartError(f"cannot run {command[0]} as {who}: {reason}") from None
     finally:
-        os.close(alive)
+        os.close(inherited)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

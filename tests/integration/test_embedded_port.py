@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +53,7 @@ def test_a_port_that_somebody_else_took(
         lease.ready = True
 
     monkeypatch.setattr(supervisor, "say", say)
-    folder = supervisor.make_folder(order)
+    folder = Path(tempfile.mkdtemp(dir=supervisor.fit_parent(order)))
     try:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
