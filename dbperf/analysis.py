@@ -147,7 +147,7 @@ def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload)
     return _Advice(
         tuple(
             missing_index.recommend(
-                Proof(spec, dict.fromkeys(fingerprints, ()), method=method),
+                Proof(spec, dict.fromkeys(fingerprints, ()), method),
                 subjects,
                 catalog,
                 workload.execute_seconds,
@@ -168,10 +168,9 @@ def _proven(
     found = search(subjects, whatif, _part(progress, _SEARCHING, _MEASURING))
     timings = _timings(subjects, catalog, found, whatif, _part(progress, _MEASURING, 1.0)) if verify else {}
     rejected = {spec: why for spec, each in timings.items() if (why := missing_index.rejection(each))}
-    method = whatif.method + ("; the statements executed with and without it, in turn" if verify else "")
     advised = [
         missing_index.recommend(proof, subjects, catalog, workload.execute_seconds)
-        for proof in missing_index.proofs(found, timings, method)
+        for proof in missing_index.proofs(found, timings, whatif.method)
         if proof.spec not in rejected
     ]
     advised.sort(key=lambda each: _saved(each, subjects), reverse=True)
@@ -183,12 +182,13 @@ def _timings(
 ) -> dict[IndexSpec, dict[str, Timing]]:
     """Every statement that one of the chosen indexes serves and that may be executed, timed."""
     timings = {}
-    for number, spec in enumerate(found.chosen.specs):
-        progress(number / len(found.chosen.specs), f"measuring {spec.table} ({', '.join(spec.columns)})")
+    for number, index in enumerate(found.chosen.indexes):
+        spec = index.spec
+        progress(number / len(found.chosen.indexes), f"measuring {spec.table} ({', '.join(spec.columns)})")
         served = [
             each
             for each in subjects
-            if spec in found.chosen.used_by(each.statement.fingerprint) and not why_not_timed(each, catalog)
+            if index in found.chosen.used_by(each.statement.fingerprint) and not why_not_timed(each, catalog)
         ]
         timings[spec] = measure(whatif, spec, served)
     return timings

@@ -72,7 +72,7 @@ def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[Ind
     because = _obstacles(subject)
     fingerprint = subject.statement.fingerprint
     for spec, why in rejected.items():
-        if found and any(spec in trial.specs for trial in found.tried_on(fingerprint)):
+        if found and any(spec == trial.spec for trial in found.tried_on(fingerprint)):
             return f"no index helps: ({', '.join(spec.columns)}) was tried and, {why}"
     if found is None:
         return f"no index suggested: {because or 'the plan reads no large table for few rows'}"
@@ -82,7 +82,7 @@ def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[Ind
         return f"no index helps: {because or failed or 'the indexes it could use exist'}"
     best = min(trials, key=lambda trial: trial.cost(subject))
     tried = (
-        f"best of {len(trials)} tried, {best.specs[0].table} ({', '.join(best.specs[0].columns)}): "
+        f"best of {len(trials)} tried, {best.spec.table} ({', '.join(best.spec.columns)}): "
         f"planner cost {subject.cost:,.0f} -> {best.cost(subject):,.0f}"
     )
     return f"no index helps: {because}; {tried}" if because else f"no index helps: {tried}"

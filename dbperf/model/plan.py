@@ -58,11 +58,10 @@ class Plan:
         return frozenset(node.index for node in self.root.walk() if node.index)
 
     def scan_of(self, relation: str) -> str:
-        """How the plan reads `relation`: "Seq Scan on orders", "" where it does not."""
-        for node in self.root.walk():
-            if node.relation == relation and node.kind not in {"ModifyTable", "LockRows"}:
-                return _describe(node)
-        return ""
+        """How the plan reads `relation`: "Seq Scan on orders"; of a partitioned one, its first partition."""
+        scans = [node for node in self.root.walk() if node.relation and node.kind != "ModifyTable"]
+        named = [node for node in scans if node.relation == relation]
+        return _describe((named or scans)[0]) if scans else ""
 
 
 def _describe(node: PlanNode) -> str:

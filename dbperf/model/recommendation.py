@@ -51,7 +51,8 @@ class Verification:
 class Evidence:
     """What a change does to one statement; costs and seconds per execution, medians over parameter sets.
 
-    `parameters` says where the values came from: captured, statistics, literals, none, generic.
+    `parameters` says where the values came from: captured, statistics, none (there are none to bind) or
+    generic. `not_timed` says why the statement was not, or may not be, executed.
     """
 
     fingerprint: str
@@ -65,6 +66,7 @@ class Evidence:
     cost_after: float | None = None
     seconds_before: float | None = None
     seconds_after: float | None = None
+    not_timed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ def _evidence(evidence: Evidence, width: int) -> Iterator[Text]:
             calls, _before_after(evidence.seconds_before, evidence.seconds_after), " (measured)"
         )
     else:
-        yield Text.assemble(calls, "not timed")
+        why = f": {one_line(evidence.not_timed)}" if evidence.not_timed else ""
+        yield Text.assemble(calls, f"not timed{why}")
     estimate = f"{_cost_change(evidence.cost_before, evidence.cost_after)}, {parameters_used(evidence)}"
     yield from paragraph(estimate, width, f"{_INDENT}  ", LABEL)
     plans = f"{evidence.plan_before} → {evidence.plan_after}" if evidence.plan_after else evidence.plan_before

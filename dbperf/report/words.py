@@ -42,11 +42,13 @@ def replayed_seconds(report: Report) -> tuple[float, float]:
 
 
 def proof_hint(recommendation: Recommendation, environment: str) -> str:
-    """What the reader can do to have a recommendation measured; "" when it is."""
+    """What the reader can do to have a recommendation measured; "" when it is, or cannot be."""
     if recommendation.verification.level is Level.MEASURED:
         return ""
     if environment == "production":
         return "analyze a copy of this database with --environment staging --verify"
+    if all(each.not_timed for each in recommendation.evidence):
+        return ""
     return f"run again with --environment {environment} --verify"
 
 
@@ -56,7 +58,6 @@ def parameters_used(evidence: Evidence) -> str:
     return {
         "captured": plural(number, "captured parameter set"),
         "statistics": f"{plural(number, 'parameter set')} from the table statistics",
-        "literals": "the literals of its text",
         "generic": "generic plan: no parameter values known",
         "none": "no parameters",
     }.get(evidence.parameters, evidence.parameters)

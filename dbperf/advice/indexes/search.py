@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from dbperf.advice.indexes.candidates import candidates
 from dbperf.advice.subject import Subject, mean_cost, plan_all
 from dbperf.errors import StatementError
+from dbperf.model.facts import Role
 from dbperf.model.index import IndexSpec
 from dbperf.model.plan import Plan
-from dbperf.plans.whatif import WhatIf
+from dbperf.plans.whatif import WhatIf, WhatIfIndex
 
 WORTHWHILE_COST = 100.0
 """Statements below this planner cost (about 100 pages read in a row) are left alone."""
@@ -30,11 +31,9 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One set of indexes as planned: size in bytes of each, and the plans by fingerprint."""
+    """One set of indexes as planned, and the plans by fingerprint."""
 
-    specs: tuple[IndexSpec, ...]
-    names: tuple[str, ...]
-    sizes: tuple[int, ...]
+    indexes: tuple[WhatIfIndex, ...]
     plans: Mapping[str, tuple[Plan, ...]]
 
     def cost(self, subject: Subject) -> float:
@@ -42,10 +41,15 @@ class Trial:
         plans = self.plans.get(subject.statement.fingerprint)
         return mean_cost(plans) if plans else subject.cost
 
-    def used_by(self, fingerprint: str) -> frozenset[IndexSpec]:
+    @property
+    def spec(self) -> IndexSpec:
+        """The first of the indexes: the one that is tried alone."""
+        return self.indexes[0].spec
+
+    def used_by(self, fingerprint: str) -> tuple[WhatIfIndex, ...]:
         """Those of the indexes that a plan of the statement uses."""
         used = frozenset().union(*(plan.indexes for plan in self.plans.get(fingerprint, ())))
-        return frozenset(spec for spec, name in zip(self.specs, self.names, strict=True) if name in used)
+        return tuple(index for index in self.indexes if index.shown & used)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,16 @@ def search(subjects: Sequence[Subject], whatif: WhatIf, progress: Progress) -> F
     return Found(_together(_choose(trials, expensive), expensive, whatif), tuple(trials), failed)
 
 
+_SERVED = frozenset(Role) - {Role.SELECTED, Role.WRITTEN, Role.OTHER}
+
+
 def _may_use(subject: Subject, spec: IndexSpec) -> bool:
-    lead = spec.keys[0].column
+    """Whether the statement does something with the leading column that an index serves."""
     return any(table.qualified == spec.qualified for table in subject.tables) and any(
-        column.name == lead for column in subject.facts.columns
+        use.role in _SERVED and not use.expression
+        for column in subject.facts.columns
+        if column.name == spec.keys[0].column and (column.table is None or column.table.name == spec.table)
+        for use in column.uses
     )
 
 
@@ -93,7 +103,7 @@ def _try(specs: tuple[IndexSpec, ...], takers: Sequence[Subject], whatif: WhatIf
         plans = {
             each.statement.fingerprint: plan_all(each.statement, each.sets, whatif.explain) for each in takers
         }
-        return Trial(specs, tuple(each.name for each in made), tuple(each.size_bytes for each in made), plans)
+        return Trial(made, plans)
 
 
 def _choose(trials: Sequence[Trial], subjects: Sequence[Subject]) -> list[IndexSpec]:
@@ -101,15 +111,16 @@ def _choose(trials: Sequence[Trial], subjects: Sequence[Subject]) -> list[IndexS
     now = {subject.statement.fingerprint: subject.cost for subject in subjects}
     chosen: list[Trial] = []
     while gains := {
-        trial.specs: gain for trial in trials if (gain := _gain(trial, subjects, now)) and trial not in chosen
+        trial.spec: gain for trial in trials if (gain := _gain(trial, subjects, now)) and trial not in chosen
     }:
-        best = max((trial for trial in trials if trial.specs in gains), key=lambda trial: gains[trial.specs])
-        best = _narrowest(best, [trial for trial in trials if trial.specs in gains], subjects, now)
+        useful = [trial for trial in trials if trial.spec in gains]
+        best = max(useful, key=lambda trial: gains[trial.spec])
+        best = _narrowest(best, useful, subjects, now)
         chosen.append(best)
         for subject in subjects:
             fingerprint = subject.statement.fingerprint
             now[fingerprint] = min(now[fingerprint], best.cost(subject))
-    return [trial.specs[0] for trial in _without_covered(chosen, subjects)]
+    return [trial.spec for trial in _without_covered(chosen, subjects)]
 
 
 def _gain(trial: Trial, subjects: Sequence[Subject], now: Mapping[str, float]) -> float:
@@ -130,7 +141,9 @@ def _narrowest(
     served = [each for each in subjects if best.cost(each) < now[each.statement.fingerprint]]
     limit = SAME_COST * _weighted(best, served)
     good = [trial for trial in trials if _weighted(trial, served) <= limit]
-    return min(good, key=lambda trial: (len(trial.specs[0].keys), trial.sizes[0], _weighted(trial, served)))
+    return min(
+        good, key=lambda trial: (len(trial.spec.keys), trial.indexes[0].size_bytes, _weighted(trial, served))
+    )
 
 
 def _weighted(trial: Trial, subjects: Sequence[Subject]) -> float:
@@ -142,7 +155,7 @@ def _without_covered(chosen: list[Trial], subjects: Sequence[Subject]) -> list[T
     kept = list(chosen)
     for trial in chosen:
         rest = [other for other in kept if other is not trial]
-        if any(other.specs[0].covers(trial.specs[0]) for other in rest):
+        if any(other.spec.covers(trial.spec) for other in rest):
             served = [each for each in subjects if each.statement.fingerprint in trial.plans]
             with_it = sum(each.weight * min(other.cost(each) for other in kept) for each in served)
             without = sum(each.weight * min(other.cost(each) for other in rest) for each in served)
@@ -156,8 +169,8 @@ def _together(specs: list[IndexSpec], subjects: Sequence[Subject], whatif: WhatI
     while specs:
         takers = [each for each in subjects if any(_may_use(each, spec) for spec in specs)]
         trial = _try(tuple(specs), takers, whatif)
-        used = frozenset().union(*(trial.used_by(each.statement.fingerprint) for each in takers))
-        if used == frozenset(specs):
+        used = {index.spec for each in takers for index in trial.used_by(each.statement.fingerprint)}
+        if used == set(specs):
             return trial
         specs = [spec for spec in specs if spec in used]
-    return Trial((), (), (), {})
+    return Trial((), {})

@@ -23,13 +23,14 @@ from dataclasses import dataclass, field
 
 from dbperf.advice.indexes.search import Found
 from dbperf.advice.subject import Subject, mean_cost
-from dbperf.advice.verify import Timing
+from dbperf.advice.verify import Timing, why_not_timed
 from dbperf.model.catalog import Catalog, Table
 from dbperf.model.facts import Role
 from dbperf.model.index import IndexSpec
 from dbperf.model.plan import Plan
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
 from dbperf.model.workload import CallSite
+from dbperf.plans.whatif import WhatIfIndex
 
 CODE, SLUG = "DBP101", "missing-index"
 
@@ -46,10 +47,10 @@ class Proof:
     """What is known of one proposed index. `plans` by fingerprint, under the index; `timings` if executed."""
 
     spec: IndexSpec
-    plans: Mapping[str, Sequence[Plan]] = field(default_factory=dict)
-    size_bytes: int | None = None
+    plans: Mapping[str, Sequence[Plan]]
+    method: str
+    index: WhatIfIndex | None = None
     timings: Mapping[str, Timing] = field(default_factory=dict)
-    method: str = ""
 
 
 def proofs(found: Found, timings: Mapping[IndexSpec, Mapping[str, Timing]], method: str) -> tuple[Proof, ...]:
@@ -57,13 +58,13 @@ def proofs(found: Found, timings: Mapping[IndexSpec, Mapping[str, Timing]], meth
     chosen = found.chosen
     return tuple(
         Proof(
-            spec,
-            {key: plans for key, plans in chosen.plans.items() if spec in chosen.used_by(key)},
-            size,
-            timings.get(spec, {}),
+            index.spec,
+            {key: plans for key, plans in chosen.plans.items() if index in chosen.used_by(key)},
             method,
+            index,
+            timings.get(index.spec, {}),
         )
-        for spec, size in zip(chosen.specs, chosen.sizes, strict=True)
+        for index in chosen.indexes
     )
 
 
@@ -92,8 +93,8 @@ def recommend(
         (each for each in subjects if each.statement.fingerprint in proof.plans),
         key=lambda each: -each.statement.execute_seconds,
     )
-    evidence = tuple(_evidence(each, proof) for each in served)
     name = _free_name(spec, catalog)
+    evidence = tuple(_evidence(each, proof, catalog, name) for each in served)
     concurrently = table.kind != "p"
     columns = ", ".join(f'"{column}"' for column in spec.columns)
     return Recommendation(
@@ -110,7 +111,7 @@ def recommend(
         evidence=evidence,
         verification=_verification(proof, evidence, catalog),
         write_cost=_write_cost(spec, table, subjects),
-        size_bytes=proof.size_bytes,
+        size_bytes=proof.index.size_bytes if proof.index else None,
         risk=_RISK if concurrently else _RISK_PARTITIONED,
     )
 
@@ -124,9 +125,12 @@ _RISK_PARTITIONED = (
 )
 
 
-def _evidence(subject: Subject, proof: Proof) -> Evidence:
+def _evidence(subject: Subject, proof: Proof, catalog: Catalog, name: str) -> Evidence:
     statement = subject.statement
     plans = proof.plans[statement.fingerprint]
+    after = plans[0].scan_of(proof.spec.table) if plans else ""
+    for shown in proof.index.shown if proof.index else ():
+        after = after.replace(shown, name)  # a reader should see the name that is proposed
     timing = proof.timings.get(statement.fingerprint)
     return Evidence(
         fingerprint=statement.fingerprint,
@@ -135,11 +139,12 @@ def _evidence(subject: Subject, proof: Proof) -> Evidence:
         parameters=subject.sets.origin,
         parameter_sets=len(subject.sets.samples),
         plan_before=subject.plans[0].scan_of(proof.spec.table),
-        plan_after=plans[0].scan_of(proof.spec.table) if plans else "",
+        plan_after=after,
         cost_before=subject.cost,
         cost_after=mean_cost(plans) if plans else None,
         seconds_before=timing.before if timing else None,
         seconds_after=timing.after if timing else None,
+        not_timed="" if timing else why_not_timed(subject, catalog),
     )
 
 
@@ -149,13 +154,16 @@ def _verification(proof: Proof, evidence: Sequence[Evidence], catalog: Catalog) 
     level = Level.MEASURED if measured else Level.WHAT_IF if planned else Level.UNVERIFIED
     return Verification(
         level=level,
-        method=proof.method,
+        method=proof.method + _EXECUTED if measured else proof.method,
         cost_before=_mean((each.cost_before, each.calls) for each in evidence),
         cost_after=_mean((each.cost_after or 0.0, each.calls) for each in evidence) if planned else None,
         seconds_before=_mean((each.seconds_before or 0.0, each.calls) for each in measured),
         seconds_after=_mean((each.seconds_after or 0.0, each.calls) for each in measured),
         server_version=catalog.server_version,
     )
+
+
+_EXECUTED = "; the statements executed with and without it, in turn"
 
 
 def _mean(values: Iterable[tuple[float, int]]) -> float | None:

@@ -13,10 +13,11 @@ from dbperf.model.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class WhatIfIndex:
-    """An index as an engine made it: the name that plans show, and its size."""
+    """An index as an engine made it; `shown` are its names in plans: a partitioned one has several."""
 
     spec: IndexSpec
     name: str
+    shown: frozenset[str]
     size_bytes: int
 
 

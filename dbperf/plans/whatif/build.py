@@ -34,31 +34,31 @@ class BuildWhatIf:
             raise UnsafeError(
                 f"no index is built in {environment}; point --db at a copy and say --environment staging"
             )
-        self._connection = connection
+        self.connection = connection
         self._numbers = count(1)
 
     @contextmanager
     def indexes(self, specs: Sequence[IndexSpec]) -> Iterator[tuple[WhatIfIndex, ...]]:
         """See WhatIf.indexes."""
-        with self._connection.transaction(force_rollback=True):
+        with self.connection.transaction(force_rollback=True):
             yield tuple(self._create(spec) for spec in specs)
 
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """See WhatIf.explain."""
-        return explain(self._connection, sql, parameters)
+        return explain(self.connection, sql, parameters)
 
     @contextmanager
     def without(self, index: WhatIfIndex) -> Iterator[None]:
         """Inside an `indexes` block: `index` is gone. A savepoint undoes the DROP, so nothing is rebuilt."""
-        with self._connection.transaction(force_rollback=True):
-            self._connection.execute(f"DROP INDEX {quoted(index.spec.schema)}.{quoted(index.name)}".encode())
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute(f"DROP INDEX {quoted(index.spec.schema)}.{quoted(index.name)}".encode())
             yield
 
     def _create(self, spec: IndexSpec) -> WhatIfIndex:
         # A name of our own: the one that will be proposed may be taken by an invalid leftover.
         name = f"dbperf_whatif_{next(self._numbers)}"
         try:
-            with self._connection.transaction(), psycopg.RawCursor(self._connection) as cursor:
+            with self.connection.transaction(), psycopg.RawCursor(self.connection) as cursor:
                 run(cursor, f"SET LOCAL statement_timeout = {BUILD_TIMEOUT_MS:d}")
                 run(cursor, f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS:d}")
                 run(cursor, spec.ddl(name=name))
@@ -66,15 +66,19 @@ class BuildWhatIf:
                 row = cursor.fetchone()
         except psycopg.Error as error:
             raise StatementError(f"{spec.name} cannot be built: {reason_of(error)}", error.sqlstate) from None
-        if row is None or row[1]:
+        names, size, ignored = row or ((), 0, True)
+        if ignored:
             # The planner ignores such an index in silence until every older snapshot is gone: a plan
             # without it says nothing.
             raise StatementError(
                 f"{spec.name} not judged: another transaction keeps old rows of the table alive"
             )
-        return WhatIfIndex(spec, name, row[0])
+        return WhatIfIndex(spec, name, frozenset(names), size)
 
 
-_JUDGE = (
-    "SELECT pg_relation_size(indexrelid), indcheckxmin FROM pg_index WHERE indexrelid = $1::text::regclass"
-)
+# A partitioned table's index has its storage, and its names in plans, in the partitions.
+_JUDGE = """
+SELECT array_agg(c.relname::text), sum(pg_relation_size(c.oid))::bigint, bool_or(i.indcheckxmin)
+FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid, (SELECT $1::text::regclass AS oid) made
+WHERE c.oid = made.oid OR c.oid IN (SELECT relid FROM pg_partition_tree(made.oid))
+"""

@@ -6,4 +6,4 @@ INSERT INTO orders SELECT i, i % 5000, CASE WHEN i % 200 = 0 THEN 'open' ELSE 'd
 SELECT count(*) FROM orders WHERE user_id = 42;
 SELECT * FROM orders WHERE user_id = 42 ORDER BY created_at DESC LIMIT 5;
 -- expect
-public.orders(user_id)
+public.orders(user_id,created_at)

@@ -73,7 +73,7 @@ def test_the_missing_proof_is_named(index: Recommendation) -> None:
     assert proof_hint(index, "production") == ""
 
 
-@pytest.mark.parametrize("source", ["captured", "statistics", "literals", "none", "generic"])
+@pytest.mark.parametrize("source", ["captured", "statistics", "none", "generic"])
 def test_every_source_of_parameters_is_told(index: Recommendation, source: str) -> None:
     told: Evidence = replace(index.evidence[0], parameters=source)
     assert parameters_used(told) not in ("", source)
