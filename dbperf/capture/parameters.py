@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 KEPT = 8
-_TEXT_BYTES = 4096
+_BYTES = 4096
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, Decimal, date, datetime, time, timedelta, UUID})
 
 # Not the module's functions: an application that seeds `random` must draw the same numbers with us.
@@ -40,15 +40,21 @@ def keep(samples: list[Any], nth: int, parameters: Any) -> None:
     samples[place : place + 1] = [copy]
 
 
-def spread(samples: Sequence[Any]) -> tuple[Any, ...]:
-    """At most 8 of `samples`: the first and others at even distances."""
-    if len(samples) <= KEPT:
-        return tuple(samples)
-    return tuple(samples[index * len(samples) // KEPT] for index in range(KEPT))
+def together(mine: Sequence[Any], my_calls: int, others: Sequence[Any], their_calls: int) -> list[Any]:
+    """The samples of two threads as one: at most 8, my first among them, the places shared out by calls."""
+    share = round(KEPT * my_calls / max(1, my_calls + their_calls))
+    chosen = _spread(mine, max(1, share, KEPT - len(others)))
+    return [*chosen, *_spread(others, KEPT - len(chosen))]
+
+
+def _spread(samples: Sequence[Any], places: int) -> Sequence[Any]:
+    if len(samples) <= places:
+        return samples
+    return [samples[place * len(samples) // places] for place in range(places)]
 
 
 def _copied(parameters: Any) -> Any:
-    left = [_TEXT_BYTES]
+    left = [_BYTES]
     if isinstance(parameters, Mapping):
         return {name: _copy(value, left) for name, value in parameters.items()}
     return tuple(_copy(value, left) for value in parameters)
@@ -58,7 +64,7 @@ def _copy(value: Any, left: list[int]) -> Any:
     kind = type(value)
     if kind is list or kind is tuple:
         return kind(_copy(each, left) for each in value)
-    left[0] -= len(value) if kind is str or kind is bytes else 8
+    left[0] -= 8 + len(value) if kind is str or kind is bytes else 8
     if kind not in _PLAIN or left[0] < 0:
         raise _NotPlainError
     return value

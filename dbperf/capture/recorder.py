@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dbperf.capture.callsite import Spot
-from dbperf.capture.parameters import spread
+from dbperf.capture.parameters import together
 from dbperf.model.histogram import bucket_of
 
 _SITES_KEPT = 64
@@ -58,13 +58,13 @@ class Slot:
 
     def add(self, other: Slot) -> None:
         """Add what another thread, which may still be writing, saw of the same SQL string."""
+        self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
         for name in ("calls", "parameter_sets", "rows", "errors", "cancellations", "execute_ns"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for bucket, count in other.latency.copy().items():
             self.latency[bucket] = self.latency.get(bucket, 0) + count
         for spot, calls in other.sites.copy().values():
             self.at(spot, calls)
-        self.samples = list(spread(self.samples + other.samples))
 
 
 class Recorder:

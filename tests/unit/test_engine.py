@@ -180,7 +180,7 @@ def test_an_engine_that_is_not_instrumented() -> None:
 
 
 def test_something_that_is_no_engine() -> None:
-    with pytest.raises(InputError, match="^a str is not an SQLAlchemy engine$"):
+    with pytest.raises(InputError, match=r"^a str is not an SQLAlchemy engine$"):
         dbperf.instrument("sqlite://")  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import pytest
 
-from dbperf.capture.parameters import KEPT, keep, spread
+from dbperf.capture.parameters import KEPT, keep, together
 
 PLAIN: list[Any] = [None, True, 1, 1.5, "a", b"a", Decimal("1.10"), date(2024, 2, 29), time(1, 2)]
 PLAIN += [datetime(2024, 1, 1, tzinfo=UTC), timedelta(1), UUID(int=1), [1, [2]], (1, "b")]
@@ -80,6 +80,12 @@ def test_the_applications_random_numbers_stay_the_same() -> None:
     assert random.random() == expected
 
 
-def test_spread_keeps_the_first_and_at_most_eight() -> None:
-    assert spread([1, 2]) == (1, 2)
-    assert spread(list(range(16))) == (0, 2, 4, 6, 8, 10, 12, 14)
+def test_samples_of_two_threads_share_the_places_by_calls() -> None:
+    mine, others = list(range(8)), list(range(10, 18))
+    assert together([1, 2], 2, [3], 1) == [1, 2, 3]
+    assert together([], 0, others, 90) == others
+    assert together(mine, 50, others, 50) == [0, 2, 4, 6, 10, 12, 14, 16]
+    assert together(mine, 1, others, 999) == [0, 10, 11, 12, 13, 14, 15, 16]
+    assert together(mine, 999, others, 1) == mine
+    assert together(mine, 999, [], 1) == mine
+    assert together(mine, 1, [10], 999) == [0, 1, 2, 3, 4, 5, 6, 10]
