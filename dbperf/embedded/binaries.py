@@ -66,6 +66,11 @@ def find_install(major: int, account: tuple[int, int] | None) -> Install:
     return Install(folder, libraries, found, copy=True)
 
 
+def local_install(folder: Path, account: tuple[int, int] | None) -> Install:
+    """A PostgreSQL that this machine has: the folder above its bin. Raises EmbeddedError: it does not run."""
+    return Install(folder, folder, _version(folder, account))
+
+
 def find_wheel() -> Path:
     """The wheel's package folder, without importing it. Raises EmbeddedError where it is not installed."""
     spec = find_spec(WHEEL.replace("-", "_"))
@@ -88,9 +93,13 @@ def _version(folder: Path, account: tuple[int, int] | None) -> str:
             **identity,  # type: ignore[call-overload]
         )
     except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip().splitlines()
-        raise EmbeddedError(f"the embedded PostgreSQL does not run here: {said[-1]}") from None
-    return str(done.stdout.split()[-1])
+        said = (
+            str(getattr(error, "stderr", None) or getattr(error, "strerror", None) or error)
+            .strip()
+            .splitlines()
+        )
+        raise EmbeddedError(f"{folder}: this PostgreSQL does not run here: {said[-1]}") from None
+    return str(done.stdout.split()[2])  # initdb (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)
 
 
 def _runs(folder: Path, account: tuple[int, int]) -> bool:

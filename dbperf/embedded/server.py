@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from dbperf.embedded import lease, supervisor
-from dbperf.embedded.binaries import find_install, server_account
+from dbperf.embedded.binaries import find_install, local_install, server_account
 from dbperf.errors import EmbeddedError
 
 # Nothing here has to survive a power cut. Parallel queries' shared memory is kept in files below the folder,
@@ -96,6 +96,7 @@ class Server:
 def start(
     *,
     version: int = 18,
+    install: Path | None = None,
     databases: Sequence[str] = ("postgres",),
     settings: Mapping[str, str] | None = None,
     auth: Literal["trust", "scram-sha-256"] = "trust",
@@ -104,20 +105,21 @@ def start(
 ) -> Server:
     """Start a private PostgreSQL (about 1 s) and wait until it takes connections.
 
-    `version` is 18 or 16. `databases` are made, empty. `settings` go to postgresql.conf, except for where it
+    `version` is 18 or 16, of the wheel; `install` is the folder of another PostgreSQL (13 or later), the one
+    above its bin. `databases` are made, empty. `settings` go to postgresql.conf, except for where it
     listens. `auth` is how the socket asks; `listen` adds a port on 127.0.0.1, which any local user can reach,
     so that one always asks for the password. Without `password` one is made up where one is needed. Blocks;
     may be called from any thread. Raises EmbeddedError: not installed, or initdb's or postgres' own words.
     """
     account = server_account()
-    install = find_install(version, account)
+    found = local_install(install, account) if install else find_install(version, account)
     if password is None and (listen or auth != "trust"):
         password = secrets.token_urlsafe(16)
     order: supervisor.Order = {
-        "install": str(install.folder),
-        "libraries": str(install.libraries),
-        "copy": install.copy,
-        "version": version,
+        "install": str(found.folder),
+        "libraries": str(found.libraries),
+        "copy": found.copy,
+        "version": int(found.server_version.split(".")[0]),
         "account": account,
         "user": _USER,
         "auth": auth,
@@ -127,8 +129,8 @@ def start(
     }
     process, folder, ready = lease.begin(order)
     host = "127.0.0.1" if listen else str(folder / "data")
-    found = (ready["port"], _USER, Path(ready["bin"]), install.server_version)
-    server = Server(folder, host, *found, password, process)
+    where = (ready["port"], _USER, Path(ready["bin"]), found.server_version)
+    server = Server(folder, host, *where, password, process)
     try:
         for database in dict.fromkeys(databases):
             if database != "postgres":

@@ -32,6 +32,7 @@ from typing import BinaryIO, TypedDict
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 START_SECONDS = 60.0
 FALLBACKS = ("/tmp", "/var/tmp")  # noqa: S108 - a folder of our own is made there by mkdtemp
+SETTINGS_BY_INITDB = 16
 SOCKET_PATH_BYTES = 103  # macOS; Linux has 107
 
 
@@ -167,7 +168,19 @@ def run(lease: Lease, order: Order, folder: Path, install: Path, log: BinaryIO) 
     port, host = (free_port(), "127.0.0.1") if order["listen"] else (5432, "")
     data = folder / "data"
     log.truncate(0)
-    command = (install / "bin/postgres", "-D", data, "-k", data, "-p", str(port), "-h", host)
+    command: list[str | Path] = [
+        install / "bin/postgres",
+        "-D",
+        data,
+        "-k",
+        data,
+        "-p",
+        str(port),
+        "-h",
+        host,
+    ]
+    if order["version"] < SETTINGS_BY_INITDB:
+        command += settings_options(order)
     with child(command, order, log) as postgres:
         deadline = time.monotonic() + START_SECONDS
         lease.wait(lambda: postgres.poll() is not None or is_ready(data, deadline), every=0.02)
@@ -195,13 +208,13 @@ def copy_install(install: Path, libraries: Path, target: Path) -> Path:
 
 
 def initialise(lease: Lease, order: Order, folder: Path, install: Path, log: BinaryIO) -> None:
-    """Run initdb. The settings go through it into postgresql.conf, where ALTER SYSTEM can override them."""
+    """Run initdb. Since 16 it takes the settings into postgresql.conf, where ALTER SYSTEM overrides them."""
     command: list[str | Path] = [install / "bin/initdb", "-D", folder / "data", "-U", order["user"]]
     command += ["-E", "UTF8", "--no-sync", "--no-instructions"]
     command += [f"--auth-local={order['auth']}", "--auth-host=scram-sha-256"]
     command += locale_options(order["version"])
-    for name, value in order["settings"].items():
-        command += ["-c", f"{name}={value}"]
+    if order["version"] >= SETTINGS_BY_INITDB:
+        command += settings_options(order)
     if order["password"]:
         secret = folder / "password"
         secret.touch(mode=0o600)
@@ -214,6 +227,11 @@ def initialise(lease: Lease, order: Order, folder: Path, install: Path, log: Bin
     (folder / "password").unlink(missing_ok=True)
     if initdb.returncode:
         raise StartError(f"initdb failed: {trouble(log)}")
+
+
+def settings_options(order: Order) -> list[str]:
+    """The settings as initdb and postgres take them."""
+    return [word for name, value in order["settings"].items() for word in ("-c", f"{name}={value}")]
 
 
 def locale_options(version: int) -> list[str]:
