@@ -22,7 +22,7 @@ from dbperf.statements.writes import visit
 
 _TRANSACTION = words("abort begin commit end release rollback savepoint start")
 _UTILITY = words(
-    "analyze attach call checkpoint close cluster copy deallocate declare describe detach discard do "
+    "analyse analyze attach call checkpoint close cluster copy deallocate declare describe detach discard do "
     "execute explain fetch listen load lock move notify pragma prepare reset set show unlisten use vacuum"
 )
 _DDL = words("alter comment create drop grant import reassign refresh reindex revoke security truncate")
@@ -136,8 +136,8 @@ def _functions(tree: exp.Expr, tokens: list[Token], text: str, dialect: Dialect)
             names[folded(call.this) if isinstance(call.this, exp.Expr) else call.name.lower()] = None
         elif (start := call.meta.get("start")) is not None:
             names[text[start : call.meta["end"] + 1].lower()] = None
-    # Calls with a grammar of their own (`trim(both …)`) carry no position.
-    special = dialect.parser_class.FUNCTION_PARSERS
+    # Calls with a grammar of their own (`trim(both …)`) carry no position, nor does unnest in FROM.
+    special = {*dialect.parser_class.FUNCTION_PARSERS, "UNNEST"}
     for token, following in pairwise(tokens):
         if following.token_type is TokenType.L_PAREN and token.text.upper() in special:
             names[token.text.lower()] = None

@@ -60,6 +60,10 @@ def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
 def condition(node: exp.Expr, context: Context) -> str:
     """Note what a condition does with its columns; says why no B-tree serves it, "" if one can, or JOINED."""
     node = bared(node)
+    if node.args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
+        plain = node.copy()
+        plain.set("negate", None)
+        return _negation(plain, context)
     match node:
         case exp.And():
             return next(filter(None, [condition(each, context) for each in conjuncts(node)]), "")
@@ -88,12 +92,13 @@ def condition(node: exp.Expr, context: Context) -> str:
 
 def _other(node: exp.Expr, context: Context) -> str:
     operator = _OPERATORS.get(type(node))
+    role = Role.LIKE if isinstance(node, exp.ILike) else Role.OTHER
     if isinstance(node, exp.Binary) and not isinstance(node, exp.Connector):
         for column, value in ((node.this, node.expression), (node.expression, node.this)):
             if isinstance(bared(column), exp.Column) and not columns_in(value):
-                _bound(column, value, Role.OTHER, context)
+                _bound(column, value, role, context)
                 return operator or "operator that no B-tree serves"
-    context.expression(node, Role.OTHER)
+    context.expression(node, role)
     return operator or reason(node)
 
 
@@ -132,8 +137,8 @@ def _comparison(node: exp.Expr, left: exp.Expr, right: exp.Expr, context: Contex
     if lefts and rights:
         return _between_columns(node, lefts, rights, context)
     role = _ROLES[type(node)]
-    if any(isinstance(side, exp.Any) for side in (left, right)) and rights:
-        _bound(right, left, Role.OTHER, context)
+    if isinstance(right, exp.Any) and rights:
+        _bound(right.this, left, Role.OTHER, context)
         return "array column"
     column, value = (left, right) if lefts or not rights else (right, left)
     why = _bound(column, value, role, context)

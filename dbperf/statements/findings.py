@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,8 @@ from sqlglot.errors import ErrorLevel
 
 from dbperf.model.facts import ColumnFacts, ColumnUse, FilterFacts, JoinFacts, Role, TableRef
 from dbperf.statements.scopes import Frame, Known, Owner, owner
+
+_NAMED = re.compile(r"(?<![:\w]):p(\d+)\b")  # what the parser is given for `$n` outside PostgreSQL
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Findings:
         written: str = node.sql(
             self.dialect, normalize_functions="lower", unsupported_level=ErrorLevel.IGNORE, comments=False
         )
-        return written
+        return _NAMED.sub(r"$\1", written)
 
     def columns(self) -> tuple[ColumnFacts, ...]:
         """All columns with their uses."""

@@ -147,7 +147,7 @@ def _is_operand(before: list[Piece | Literal]) -> bool:
     if isinstance(piece, Literal):
         return True
     if piece.kind is Kind.WORD:
-        return piece.key.rpartition(" ")[2] not in _EXPECTS_OPERAND
+        return piece.key not in _EXPECTS_OPERAND
     return piece.kind is not Kind.SYMBOL or piece.key in {")", "]"}
 
 
@@ -157,7 +157,7 @@ def _belongs(pieces: list[Piece], at: int, bracket: _Bracket) -> bool:
     after = pieces[at + 1] if at + 1 < len(pieces) else None
     if bracket.modifier:
         return True
-    if bracket.ordinals and pieces[at].text.isdecimal() and (before == "," or before.endswith(" by")):
+    if bracket.ordinals and pieces[at].text.isdecimal() and (before == "," or before == "by"):
         return after is None or after.kind is Kind.WORD or after.key in {",", ")", ";"}
     counted = before == "(" and at > 1 and pieces[at - 2].key == "count"
     return counted and after is not None and after.key == ")"
@@ -169,7 +169,7 @@ def _follow(piece: Piece, found: list[Piece | Literal], brackets: list[_Bracket]
     elif piece.key in {")", "]"}:
         if len(brackets) > 1:
             brackets.pop()
-    elif piece.key in {"order by", "group by"}:
+    elif piece.key == "by" and found and _key(found[-1]) in {"order", "group"}:
         brackets[-1].ordinals = True
     elif piece.key in _ENDS_ORDINALS:
         brackets[-1].ordinals = False
@@ -177,7 +177,7 @@ def _follow(piece: Piece, found: list[Piece | Literal], brackets: list[_Bracket]
 
 def _names_type(found: list[Piece | Literal], bracket: str) -> bool:
     """Whether the bracket that follows holds a type's modifier: `numeric(`, `x::geometry(`, `int[`."""
-    keys = [each.key if isinstance(each, Piece) else "" for each in found[-4:]]
+    keys = [_key(each) for each in found[-4:]]
     if not keys:
         return False
     if bracket == "(" and (keys[-1] in _MODIFIED or keys[-2:-1] == ["as"]):
@@ -185,3 +185,7 @@ def _names_type(found: list[Piece | Literal], bracket: str) -> bool:
     if keys[-2:-1] == ["."]:
         keys = keys[:-2]
     return keys[-2:-1] == ["::"]
+
+
+def _key(piece: Piece | Literal) -> str:
+    return piece.key if isinstance(piece, Piece) else ""

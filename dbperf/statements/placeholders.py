@@ -43,13 +43,8 @@ _STYLES = {
     "numeric_dollar": _DOLLAR,
     "qmark": _QMARK,
 }
-# `%s` needs a boundary after it: `total %step` is a modulo.
-_SIGNS = {
-    "numeric_dollar": _DOLLAR,
-    "pyformat": re.compile(r"%(?:\([^()\s]+\))?s(?!\w)"),
-    "numeric": _NUMERIC,
-    "named": _NAMED,
-}
+# The first that a text shows is its style. `%s` needs a boundary after it: `total %step` is a modulo.
+_TYPED = (_DOLLAR, re.compile(r"%(?:\((?P<name>[^()\s]+)\))?s(?!\w)"), _NUMERIC, _NAMED)
 
 # After one of these words a `?` is an operand; after any other word it is PostgreSQL's jsonb operator.
 _EXPECTS_OPERAND = words(
@@ -77,9 +72,9 @@ def canonical(sql: str, paramstyle: str) -> Canonical:
 
 def _auto(sql: str) -> Canonical:
     plain = code(sql)
-    for style, sign in _SIGNS.items():
+    for sign in _TYPED:
         if sign.search(plain):
-            return _rewritten(sql, plain, _STYLES[style])
+            return _rewritten(sql, plain, sign)
     return _rewritten(sql, plain, _QMARK, lambda found: not _ends_operand(plain, found.start()))
 
 

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from dbperf.model.facts import JoinFacts, Role, TableRef
 from dbperf.statements.conditions import condition, conjuncts, filters
-from dbperf.statements.findings import Context, Findings, Pair, bared, columns_in
+from dbperf.statements.findings import Context, Findings, Pair, bared
 from dbperf.statements.scopes import Frame, Source, columns_of, folded
 
 Ctes = dict[str, Frame | None]
@@ -76,7 +76,9 @@ def _select_list(here: Context, node: exp.Select) -> None:
             here.frame.output["*"] = value
             continue
         name = folded(each.args["alias"]) if isinstance(each, exp.Alias) else each.output_name.lower()
-        here.frame.output[name or f"?column{len(here.frame.output)}?"] = bared(value)
+        if not name or name in here.frame.output:
+            name = f"?column{len(here.frame.output)}?"
+        here.frame.output[name] = bared(value)
         here.expression(value, Role.SELECTED)
 
 
@@ -109,8 +111,10 @@ def _with_joins(here: Context, first: list[Source], node: exp.Expr) -> list[Sour
 
 def _table(here: Context, node: exp.Table, alias: str) -> Source:
     if not isinstance(node.this, exp.Identifier):
-        here.expression(node.this, Role.OTHER)
-        return Source(alias or node.this.name.lower())
+        calls = [node.this, *(node.args.get("rows_from") or ())]
+        for call in filter(None, calls):
+            here.expression(call, Role.OTHER)
+        return Source(alias or (node.this.name.lower() if node.this else ""))
     schema, name = folded(node.args.get("db")), folded(node.this)
     if not schema and name in here.frame.ctes:
         return Source(alias or name, frame=here.frame.ctes[name])
@@ -139,7 +143,7 @@ def joins(
                 condition(each, there)
             for name in using or ():
                 _using(there, left, right[0], folded(name))
-            _join(here, sort, right, pairs)
+            note_join(here, sort, right, pairs)
         left += right
     return implicit
 
@@ -159,7 +163,7 @@ def _using(there: Context, left: list[Source], right: Source, name: str) -> None
         there.pairs.append((owners[0], owners[1]))
 
 
-def _join(here: Context, kind: str, right: list[Source], pairs: Iterable[Pair]) -> None:
+def note_join(here: Context, kind: str, right: list[Source], pairs: Iterable[Pair]) -> None:
     aliases = {each.alias for each in right}
     columns: list[tuple[str, str]] = []
     for one, other in pairs:
@@ -183,26 +187,26 @@ def where(here: Context, node: exp.Expr | None, implicit: list[tuple[list[Source
             and right.alias in ends
             and ends - {right.alias} <= named
         ]
-        _join(here, "inner" if mine else "cross", [right], mine)
+        note_join(here, "inner" if mine else "cross", [right], mine)
 
 
 def _grouping(here: Context, node: exp.Select) -> None:
     distinct = node.args.get("distinct")
     if distinct:
         on = distinct.args.get("on")
-        for each in on.expressions if on else here.frame.output.values():
+        for place, each in enumerate(on.expressions if on else here.frame.output.values()):
             if not each.is_star:
-                here.expression(_meant(here, each, inputs_first=False), Role.GROUP)
+                here.expression(_meant(here, each, inputs_first=False), Role.GROUP, position=place)
     if group := node.args.get("group"):
-        for each in group.iter_expressions():
-            here.expression(_meant(here, each, inputs_first=True), Role.GROUP)
+        for place, each in enumerate(group.iter_expressions()):
+            here.expression(_meant(here, each, inputs_first=True), Role.GROUP, position=place)
 
 
 def ordering(here: Context, terms: Iterable[exp.Expr]) -> None:
     """ORDER BY: each term with its direction, and its nulls where they are not put by default."""
     small = here.found.dialect.NULL_ORDERING == "nulls_are_small"
     last = here.found.dialect.NULL_ORDERING == "nulls_are_last"
-    for term in terms:
+    for place, term in enumerate(terms):
         descending, nulls_first = bool(term.args.get("desc")), bool(term.args.get("nulls_first"))
         usual = not last and descending is not small
         here.expression(
@@ -210,6 +214,7 @@ def ordering(here: Context, terms: Iterable[exp.Expr]) -> None:
             Role.ORDER,
             descending=descending,
             nulls_first=None if nulls_first is usual else nulls_first,
+            position=place,
         )
 
 
@@ -226,8 +231,6 @@ def _meant(here: Context, node: exp.Expr, *, inputs_first: bool) -> exp.Expr:
     if isinstance(term, exp.Column) and not term.table and (output := outputs.get(folded(term.this))):
         known = [columns_of(each, here.found.known) or () for each in here.frame.sources.values()]
         is_input = any(folded(term.this) in names for names in known)
-        if not (inputs_first and is_input) and not (
-            isinstance(output, exp.Literal) or not columns_in(output)
-        ):
+        if not (inputs_first and is_input):
             return output
     return node

@@ -13,7 +13,7 @@ _META = re.compile(r"^[ \t]*\\(?:\\\n|[^\n])*", re.MULTILINE)
 def split(sql: str) -> list[tuple[str, int]]:
     """The statements of a script, each with the 1-based number of the line it starts on.
 
-    They end at a `;` outside strings, comments and parentheses. Comments before a statement, empty
+    They end at a `;` outside strings, comments and parentheses. Comments around a statement, empty
     statements and the meta-commands of psql and pgbench (lines that start with a backslash) are dropped.
     """
     plain = code(sql)

@@ -82,7 +82,7 @@ def pieces(sql: str, dialect: str) -> list[Piece]:
         at += 2 if last is following else 1
         if token.token_type is not TokenType.HINT:
             written = text[token.start : last.end + 1]
-            found.append(_piece(token, written, dialect, spaced=token.start > end))
+            found += _split(_piece(token, written, dialect, spaced=token.start > end))
         end = last.end + 1
     return found
 
@@ -94,6 +94,15 @@ def _joins(token: Token, following: Token) -> bool:
     if following.token_type is TokenType.NUMBER:
         return token.text in {"$", "."} and following.text.isdecimal()
     return token.token_type is TokenType.NUMBER and following.text[:1] == "_"
+
+
+def _split(piece: Piece) -> list[Piece]:
+    """sqlglot makes one token of ORDER BY, unless a comment stands in it: always two pieces."""
+    if piece.kind is not Kind.WORD or piece.text.isalnum():
+        return [piece]
+    first, *rest = piece.text.split()
+    pieces = [Piece(Kind.WORD, first, first.lower(), piece.spaced)]
+    return pieces + [Piece(Kind.WORD, word, word.lower(), spaced=True) for word in rest]
 
 
 _PARAMETER = re.compile(r"\$\d+")
@@ -110,6 +119,5 @@ def _piece(token: Token, text: str, dialect: str, *, spaced: bool) -> Piece:
     if name == "IDENTIFIER":
         return Piece(Kind.QUOTED, text, text, spaced)
     if text[:1].isalpha() or text[:1] == "_":
-        words = " ".join(text.split())  # one token of two words: ORDER BY
-        return Piece(Kind.WORD, words, words.lower(), spaced)
+        return Piece(Kind.WORD, text, text.lower(), spaced)
     return Piece(Kind.SYMBOL, text, text, spaced)

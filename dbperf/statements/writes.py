@@ -9,7 +9,7 @@ from sqlglot import exp
 from dbperf.model.facts import Role
 from dbperf.statements.conditions import binding, condition, conjuncts
 from dbperf.statements.findings import Context, Findings, Pair, bared
-from dbperf.statements.queries import Ctes, common_tables, query, sources, where
+from dbperf.statements.queries import Ctes, common_tables, note_join, query, sources, where
 from dbperf.statements.scopes import Frame, Owner, Source, folded
 
 
@@ -47,9 +47,10 @@ def _insert(found: Findings, node: exp.Insert, ctes: Ctes) -> Frame:
         if isinstance(values, exp.Expr):
             here.found.walk(found, values, None, here.frame.ctes)
     if conflict := node.args.get("conflict"):
-        here.frame.sources.setdefault("excluded", Source("excluded"))
+        # Seen by its name alone: an unqualified column is the target's.
+        here.frame.parent = Frame(here.frame.number, sources={"excluded": Source("excluded")})
         for key in conflict.args.get("conflict_keys") or ():
-            here.expression(key, Role.OTHER)
+            here.expression(key.this if isinstance(key, exp.Ordered) else key, Role.OTHER)
         _assignments(here, target, conflict.expressions)
         where(here, conflict.args.get("where"), [])
     _returning(here, node)
@@ -116,6 +117,7 @@ def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
         there = Context(found, here.frame, pairs=pairs)
         for each in conjuncts(on):
             condition(each, there)
+        note_join(here, "inner", using, pairs)
     for when in node.args["whens"].expressions:
         if asked := when.args.get("condition"):
             condition(asked, here)
@@ -132,7 +134,6 @@ def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
             _written(here, target[0], names, cells)
             for cell in cells:
                 here.expression(cell, Role.OTHER)
-    _ = using
     _returning(here, node)
     return here.frame
 
