@@ -102,7 +102,7 @@ def _analyze(
         advice = _proven(subjects, catalog, workload, BuildWhatIf(connection, environment), verify, progress)
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
-        statements=tuple(_statement_report(each, advice) for each in judged),
+        statements=tuple(_statement_report(each, catalog, advice) for each in judged),
         recommendations=advice.recommendations,
         coverage=_coverage(workload, judged),
     )
@@ -207,14 +207,14 @@ def _saved(recommendation: Recommendation, subjects: Sequence[Subject]) -> float
     )
 
 
-def _statement_report(judged: _Judged, advice: _Advice) -> StatementReport:
+def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> StatementReport:
     subject, fingerprint = judged.subject, judged.statement.fingerprint
     if subject is None:
         tables = tuple(ref.name for ref in judged.facts.tables)
         return StatementReport(judged.statement, judged.reason, tables)
     return StatementReport(
         statement=judged.statement,
-        verdict=verdict(subject, advice.recommendations, advice.found, advice.rejected or {}),
+        verdict=verdict(subject, catalog, advice.recommendations, advice.found, advice.rejected or {}),
         tables=tuple(table.qualified for table in subject.tables),
         cost=subject.cost,
         recommendations=tuple(each.id for each in advice.recommendations if fingerprint in each.statements),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dbperf.advice.indexes.search import WORTHWHILE_COST, Found
-from dbperf.advice.subject import Subject
+from dbperf.advice.subject import Subject, is_small
+from dbperf.model.catalog import Catalog, Table
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Evidence, Recommendation
@@ -26,6 +27,7 @@ def not_planned(facts: StatementFacts) -> str:
 
 def verdict(
     subject: Subject,
+    catalog: Catalog,
     recommendations: Sequence[Recommendation],
     found: Found | None,
     rejected: Mapping[IndexSpec, str],
@@ -39,7 +41,7 @@ def verdict(
     ]
     if mine:
         return "; ".join(_advised(each, evidence) for each, evidence in mine) + _repeats(subject)
-    return _nothing(subject, found, rejected) + _repeats(subject)
+    return _nothing(subject, catalog, found, rejected) + _repeats(subject)
 
 
 def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
@@ -51,7 +53,9 @@ def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
     return f"perhaps missing {what}: not proven"
 
 
-def _nothing(subject: Subject, found: Found | None, rejected: Mapping[IndexSpec, str]) -> str:
+def _nothing(
+    subject: Subject, catalog: Catalog, found: Found | None, rejected: Mapping[IndexSpec, str]
+) -> str:
     if subject.facts.kind == "insert" and not subject.facts.filters:
         return "nothing to advise: an INSERT looks up no rows"
     if not subject.tables:
@@ -59,13 +63,39 @@ def _nothing(subject: Subject, found: Found | None, rejected: Mapping[IndexSpec,
     if not subject.large_tables:
         return f"no index needed: reads only small tables ({', '.join(t.name for t in subject.tables)})"
     if subject.cost < WORTHWHILE_COST:
-        return _fine(subject)
+        return _fine(subject, catalog)
     return _no_index_helps(subject, found, rejected)
 
 
-def _fine(subject: Subject) -> str:
+def _fine(subject: Subject, catalog: Catalog) -> str:
+    if unindexed := _unindexed_references(subject, catalog):
+        return (
+            f"its own plan is fine, but each row it deletes is looked for in {', '.join(unindexed)}, "
+            "a foreign key without an index"
+        )
     used = sorted(frozenset().union(*(plan.indexes for plan in subject.plans)))
     return f"fine: uses {', '.join(used)}" if used else "fine: cheap as it is"
+
+
+def _unindexed_references(subject: Subject, catalog: Catalog) -> list[str]:
+    """Foreign keys that a DELETE checks row by row without an index: no plan shows that time."""
+    if subject.facts.kind != "delete" or not subject.tables:
+        return []
+    target = subject.tables[0].qualified
+    return [
+        f"{table.name} ({', '.join(key.columns)})"
+        for table in catalog.tables.values()
+        for key in table.foreign_keys
+        if key.target == target and not is_small(table) and not _leads_an_index(table, key.columns)
+    ]
+
+
+def _leads_an_index(table: Table, columns: Sequence[str]) -> bool:
+    size = len(columns)
+    return any(
+        index.valid and not index.predicate and set(index.keys[:size]) == set(columns)
+        for index in table.indexes
+    )
 
 
 def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[IndexSpec, str]) -> str:

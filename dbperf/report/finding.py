@@ -36,8 +36,13 @@ _INDENT = "   "
 _VERIFIED = "Verified"
 
 
-def finding(number: int, recommendation: Recommendation, environment: str, width: int) -> Iterator[Text]:
-    """The lines of a recommendation, at most `width` cells wide but for the code to copy."""
+def finding(
+    number: int, recommendation: Recommendation, environment: str, width: int, told: dict[str, int]
+) -> Iterator[Text]:
+    """The lines of a recommendation, at most `width` cells wide but for the code to copy.
+
+    `told` remembers which finding said a sentence first: a later one refers to it.
+    """
     badge = Text.assemble(
         (f"#{number} ", "bold"),
         (f" {recommendation.severity.value} ", _BADGES[recommendation.severity]),
@@ -59,7 +64,15 @@ def finding(number: int, recommendation: Recommendation, environment: str, width
     if (more := len(ranked) - _STATEMENTS) > 0:
         yield Text(f"{_INDENT}and {plural(more, 'more statement')} with a smaller gain", LABEL)
     yield Text()
-    yield from _facts(recommendation, environment, width)
+    for label, text in _facts(recommendation, environment):
+        first = told.setdefault(text, number)
+        prefix = Text.assemble(_INDENT, (f"{label:<{len(_VERIFIED)}}", LABEL), "  ")
+        yield from paragraph(text if first == number else _as_before(text, first), width, prefix)
+
+
+def _as_before(text: str, first: int) -> str:
+    level, colon, _ = text.partition(": ")
+    return f"{level}, as #{first}" if colon else f"as #{first}"
 
 
 def _before_after(before: float, after: float) -> Text:
@@ -117,7 +130,8 @@ def _overall(recommendation: Recommendation) -> str:
     return ""
 
 
-def _facts(recommendation: Recommendation, environment: str, width: int) -> Iterator[Text]:
+def _facts(recommendation: Recommendation, environment: str) -> Iterator[tuple[str, str]]:
+    """Labelled sentences; those that do not apply are left out."""
     proof, fix = recommendation.verification, recommendation.fix.strip()
     version = f", on server version {proof.server_version}" if proof.server_version else ""
     method = f": {proof.method}" if proof.method else ""
@@ -130,10 +144,7 @@ def _facts(recommendation: Recommendation, environment: str, width: int) -> Iter
         ("Writes", recommendation.write_cost),
         ("Risk", recommendation.risk),
     ]
-    for label, text in facts:
-        if text:
-            prefix = Text.assemble(_INDENT, (f"{label:<{len(_VERIFIED)}}", LABEL), "  ")
-            yield from paragraph(text, width, prefix)
+    return ((label, text) for label, text in facts if text)
 
 
 def _gain(evidence: Evidence) -> tuple[float, float]:

@@ -16,36 +16,30 @@ _STATEMENTS = 20
 
 
 def statement_table(report: Report, width: int) -> Iterator[Text]:
-    """Every statement with its times, its line in the application and its verdict; the slowest 20."""
-    yield Text.assemble(("Statements", "bold"), ("  slowest in total first", LABEL))
+    """Every statement with its times, its line in the application and its verdict; the slowest 20.
+
+    Of a report whose advice was applied the times are those before and after, with a total.
+    """
+    applied = report.applied
+    title, told = ("Before and after", "measured, same traffic") if applied else ("Statements", "")
+    yield Text.assemble((title, "bold"), (f"  {told + ', ' if told else ''}slowest in total first", LABEL))
     numbers = {each.id: number for number, each in enumerate(report.recommendations, start=1)}
     shown = report.statements[:_STATEMENTS]
-    header, *rows = aligned([("total", "calls", "mean", "p95"), *map(_timings, shown)])
+    head = ("before", "after", "change") if applied else ("total", "calls", "mean", "p95")
+    total = _change(*replayed_seconds(report)) if applied else ("",) * len(head)
+    header, *rows, last = aligned([head, *map(_changes if applied else _timings, shown), total])
     yield Text(header, LABEL)
     for row, each in zip(rows, shown, strict=True):
         yield from _stacked(row, each, width)
         found = sorted(numbers[id_] for id_ in each.recommendations if id_ in numbers)
         prefix = Text.assemble(_margin(row), ("".join(f"#{number} " for number in found), "bold"))
         yield from paragraph(each.verdict, width, prefix)
+        if each.after:
+            yield from _calls_changed(row, each, each.after)
     yield from _rest(report.statements[_STATEMENTS:], width)
-
-
-def before_after_table(report: Report, width: int) -> Iterator[Text]:
-    """What the advice changed once it was applied, statement by statement and in total."""
-    yield Text.assemble(("Before and after", "bold"), ("  total time of the same traffic, measured", LABEL))
-    ran = [(each, each.after) for each in report.statements if each.after]
-    shown = ran[:_STATEMENTS]
-    changes = [_change(each.statement.execute_seconds, after.execute_seconds) for each, after in shown]
-    total = _change(*replayed_seconds(report))
-    header, *rows, last = aligned([("before", "after", "change"), *changes, total])
-    yield Text(header, LABEL)
-    for row, (each, after) in zip(rows, shown, strict=True):
-        yield from _stacked(row, each, width)
-        yield from _calls_changed(row, each, after)
-    yield from _rest([each for each, _ in ran[_STATEMENTS:]], width)
-    yield Text(f"{last}  total of {plural(len(ran), 'statement')}", "bold")
-    if missing := len(report.statements) - len(ran):
-        yield Text(f"{plural(missing, 'statement')} did not run the second time", LABEL)
+    if applied:
+        ran = sum(each.after is not None for each in report.statements)
+        yield Text(f"{last}  total of {plural(ran, 'statement')}", "bold")
 
 
 def _timings(report: StatementReport) -> tuple[str, str, str, str]:
@@ -58,6 +52,13 @@ def _timings(report: StatementReport) -> tuple[str, str, str, str]:
         f"{statement.calls:,}",
         duration(statement.mean_seconds),
         p95,
+    )
+
+
+def _changes(report: StatementReport) -> tuple[str, str, str]:
+    before = report.statement.execute_seconds
+    return (
+        _change(before, report.after.execute_seconds) if report.after else (duration(before), "not run", "-")
     )
 
 

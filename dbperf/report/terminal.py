@@ -14,7 +14,7 @@ from dbperf.model.report import Coverage, Report, Skipped
 from dbperf.report.finding import finding
 from dbperf.report.format import duration, plural
 from dbperf.report.layout import LABEL, paragraph, short_sql
-from dbperf.report.tables import before_after_table, statement_table
+from dbperf.report.tables import statement_table
 from dbperf.report.words import headline
 
 _PIPED_WIDTH = 100
@@ -48,17 +48,15 @@ def render(report: Report, console: Console) -> None:
 def _lines(report: Report, width: int) -> Iterator[Text]:
     yield from paragraph(headline(report), width, style="bold")
     yield from paragraph(_about(report), width, style=LABEL)
+    told: dict[str, int] = {}
     for number, recommendation in enumerate(report.recommendations, start=1):
         yield Text()
-        yield from finding(number, recommendation, report.target.environment, width)
+        yield from finding(number, recommendation, report.target.environment, width, told)
     yield Text()
     if report.statements:
         yield from statement_table(report, width)
     else:
         yield from paragraph(_HOW_TO_RECORD, width)
-    if report.applied:
-        yield Text()
-        yield from before_after_table(report, width)
     yield Text()
     yield from _coverage(report.coverage, width)
 

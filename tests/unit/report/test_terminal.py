@@ -152,11 +152,19 @@ def test_a_long_list_of_statements_is_cut_and_says_so(shop: Report) -> None:
 def test_before_and_after(shop: Report) -> None:
     assert "Before and after" not in shown(shop)
     told = flat(shown(replace(shop, applied=True)))
-    assert "Before and after total time of the same traffic, measured" in told
+    assert "Before and after measured, same traffic, slowest in total first" in told
     assert "41.2 s 144 ms 286x faster SELECT" in told
     assert "800 ms 810 ms no difference SELECT" in told
     assert "52.0 s 5.95 s 8.7x faster total of 3 statements" in told
-    assert "1 statement did not run the second time" in told
+    assert "not run" in told
+
+
+def test_a_sentence_said_of_many_findings_is_said_once(shop: Report) -> None:
+    first = shop.recommendations[0]
+    told = flat(shown(replace(shop, recommendations=(first, replace(first, id="another")))))
+    assert told.count(first.risk) == 1
+    assert "Risk as #1" in told
+    assert f"Verified {first.verification.level}, as #1" in told
 
 
 def test_traffic_that_was_not_the_same_is_told(shop: Report) -> None:
