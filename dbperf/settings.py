@@ -106,6 +106,7 @@ _FORMS = {bool: "1 or 0", int: "a positive whole number", tuple: "a list of path
 
 
 def from_text(name: str, text: str, source: str) -> object:
+    """The value of a setting written as text, as in the environment. Raises InputError naming `source`."""
     form = type(getattr(Resolved(), name))
     try:
         return _checked(name, _READERS[form](text), source)

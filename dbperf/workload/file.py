@@ -32,11 +32,16 @@ CREATE TABLE statement (
     errors INTEGER NOT NULL, cancellations INTEGER NOT NULL, execute_seconds REAL NOT NULL,
     UNIQUE (fingerprint, dialect, database)
 );
-CREATE TABLE latency (statement INTEGER NOT NULL REFERENCES statement, bucket INTEGER, calls INTEGER);
-CREATE TABLE call_site (
-    statement INTEGER NOT NULL REFERENCES statement, file TEXT, line INTEGER, function TEXT, calls INTEGER
+CREATE TABLE latency (
+    statement INTEGER NOT NULL REFERENCES statement, bucket INTEGER NOT NULL, calls INTEGER NOT NULL
 );
-CREATE TABLE sample (statement INTEGER NOT NULL REFERENCES statement, sql TEXT, parameters TEXT);
+CREATE TABLE call_site (
+    statement INTEGER NOT NULL REFERENCES statement, file TEXT NOT NULL, line INTEGER NOT NULL,
+    function TEXT NOT NULL, calls INTEGER NOT NULL
+);
+CREATE TABLE sample (
+    statement INTEGER NOT NULL REFERENCES statement, sql TEXT NOT NULL, parameters TEXT NOT NULL
+);
 """
 
 
@@ -83,7 +88,8 @@ def load(path: str | os.PathLike[str]) -> Workload:
     except OSError as error:
         raise WorkloadFileError(f"{path}: {error.strerror or error}") from error
     except (sqlite3.Error, ValueError, TypeError) as error:
-        raise WorkloadFileError(f"{path}: the workload file is damaged ({error})") from error
+        reason = " ".join(str(error).split())  # SQLite quotes what it stumbled over, line breaks too
+        raise WorkloadFileError(f"{path}: the workload file is damaged ({reason})") from error
 
 
 def _is_workload(place: Path) -> bool:
