@@ -11,6 +11,7 @@ from dbperf.statements.tokens import Kind, Piece
 
 VALUE = "$"
 _CONSTANTS = frozenset({"null", "true", "false", "default"})
+_LISTED = frozenset({VALUE, ",", "(", ")", "[", "]"}) | _CONSTANTS
 _OPENS, _CLOSES = frozenset("(["), frozenset(")]")
 _SAVEPOINT = re.compile(r"sa_savepoint_\d+")
 _ZONED = ("with", "without")
@@ -82,9 +83,10 @@ def _collapsed(keys: list[str]) -> list[str]:
         kept.append(key)
         at += 1
         if keys[at : at + 1] and (key, keys[at]) in {("in", "("), ("array", "[")}:
-            end = _after_bracket(keys, at)
-            if items := _constant_items(keys[at + 1 : end - 1]):
-                kept += [keys[at], *items, keys[end - 1]]
+            end = _constants_end(keys, at)
+            if end > at:
+                values = [VALUE if key in _CONSTANTS else key for key in keys[at + 1 : end - 1]]
+                kept += [keys[at], *_distinct(_items(values)), keys[end - 1]]
                 at = end
         elif key in {"values", "value"} and keys[at : at + 1] == ["("]:
             rows, at = _rows(keys, at)
@@ -92,12 +94,16 @@ def _collapsed(keys: list[str]) -> list[str]:
     return kept
 
 
-def _constant_items(keys: list[str]) -> list[str]:
-    """The distinct items of a list of constants or of rows of them; empty if there is anything else."""
-    values = [VALUE if key in _CONSTANTS else key for key in keys]
-    if not values or not set(values) <= {VALUE, ",", "(", ")", "[", "]"}:
-        return []
-    return _distinct(_items(values))
+def _constants_end(keys: list[str], at: int) -> int:
+    """Past a bracket that holds constants, or rows of them, and nothing else; `at` for any other."""
+    depth = 0
+    for end in range(at, len(keys)):
+        depth += (keys[end] in _OPENS) - (keys[end] in _CLOSES)
+        if not depth:
+            return end + 1 if end > at + 1 else at
+        if keys[end] not in _LISTED:
+            return at
+    return at
 
 
 def _rows(keys: list[str], at: int) -> tuple[list[str], int]:

@@ -56,6 +56,7 @@ class Literal:
 class _Bracket:
     modifier: bool = False
     ordinals: bool = False
+    shared: bool = False  # ORDER BY or GROUP BY is somewhere around it
 
 
 def with_literals(pieces: list[Piece], *, postgres: bool) -> list[Piece | Literal]:
@@ -70,7 +71,7 @@ def with_literals(pieces: list[Piece], *, postgres: bool) -> list[Piece | Litera
     while at < len(pieces):
         piece = pieces[at]
         at += 1
-        shared = any(each.ordinals for each in brackets)
+        shared = brackets[-1].shared or brackets[-1].ordinals
         if piece.kind is Kind.STRING:
             at = _after_string(pieces, at)
             found.append(_string(piece, found, shared=shared, postgres=postgres))
@@ -165,7 +166,9 @@ def _belongs(pieces: list[Piece], at: int, bracket: _Bracket) -> bool:
 
 def _follow(piece: Piece, found: list[Piece | Literal], brackets: list[_Bracket]) -> None:
     if piece.key in {"(", "["}:
-        brackets.append(_Bracket(modifier=_names_type(found, piece.key)))
+        around = brackets[-1]
+        shared = around.shared or around.ordinals
+        brackets.append(_Bracket(modifier=_names_type(found, piece.key), shared=shared))
     elif piece.key in {")", "]"}:
         if len(brackets) > 1:
             brackets.pop()

@@ -118,3 +118,9 @@ def test_a_template_is_its_own_template(sql: str) -> None:
     made = template(sql, "postgresql")
     again = template(made.sql, "postgresql")
     assert (again.sql, again.fingerprint, again.redacted) == (made.sql, made.fingerprint, False)
+
+
+@pytest.mark.parametrize("text", ["(", "in (", "values (", "$1", "$1,", "::", "'", "/*", "?", "- "])
+def test_text_made_to_hurt_is_read_in_one_pass(text: str) -> None:
+    # Each of these took minutes wherever a bracket was looked for again from every other bracket.
+    assert len(template(text * (60_000 // len(text)), "postgresql").fingerprint) == 16
