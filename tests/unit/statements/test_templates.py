@@ -122,5 +122,5 @@ def test_a_template_is_its_own_template(sql: str) -> None:
 
 @pytest.mark.parametrize("text", ["(", "in (", "values (", "$1", "$1,", "::", "'", "/*", "?", "- "])
 def test_text_made_to_hurt_is_read_in_one_pass(text: str) -> None:
-    # Each of these took minutes wherever a bracket was looked for again from every other bracket.
+    # Open brackets took 90 s while every bracket or list looked at all the text around it.
     assert len(template(text * (60_000 // len(text)), "postgresql").fingerprint) == 16
