@@ -13,6 +13,9 @@ from dbperf.model.recommendation import Evidence, Recommendation
 
 MANY_CALLS = 100
 
+_NO_RULE = " (no rule advises on that yet)"
+_OFFSET = "OFFSET reads and drops every row before the page"
+
 _NOT_PLANNED = {
     "transaction": "transaction control: nothing to plan",
     "ddl": "changes the schema: nothing to plan",
@@ -40,7 +43,8 @@ def verdict(
         if evidence.fingerprint == subject.statement.fingerprint
     ]
     if mine:
-        return "; ".join(_advised(each, evidence) for each, evidence in mine) + _repeats(subject)
+        also = f"; {_OFFSET}{_NO_RULE}" if subject.facts.offset else ""
+        return "; ".join(_advised(each, evidence) for each, evidence in mine) + also + _repeats(subject)
     return _nothing(subject, catalog, found, rejected) + _repeats(subject)
 
 
@@ -127,10 +131,10 @@ def _obstacles(subject: Subject) -> str:
     facts = subject.facts
     reasons = [f"{each.why_not} in {each.sql}" for each in facts.filters if each.why_not]
     if facts.offset:
-        reasons.append("OFFSET reads and drops every row before the page")
+        reasons.append(_OFFSET)
     if not facts.filters and not facts.joins and not facts.limit:
         reasons.append("it has no condition, so it reads every row")
-    return "; ".join(reasons[:2]) + (" (no rule advises on that yet)" if reasons else "")
+    return "; ".join(reasons[:2]) + (_NO_RULE if reasons else "")
 
 
 def _repeats(subject: Subject) -> str:
