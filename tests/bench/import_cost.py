@@ -27,13 +27,15 @@ def seconds(program: str) -> float:
 def main() -> None:
     """Interleaved, so that what else the machine does falls on all alike; the median of the differences."""
     more: dict[str, list[float]] = {name: [] for name in PROGRAMS}
-    base = []
+    base, alone = [], []
     for _ in range(RUNS):
         base.append(seconds(BASE))
+        alone.append(seconds("import dbperf"))
         for name, program in PROGRAMS.items():
             more[name].append(seconds(program) - base[-1])
     whole = statistics.median(base)
     print(f"{BASE}: {whole * 1000:.0f} ms of CPU")
+    print(f"  {'import dbperf':36} {statistics.median(alone) / whole:5.2f}x alone")
     for name, differences in more.items():
         print(f"  {name:36} {statistics.median(differences) / whole:5.2f}x on top")
 
