@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import psycopg
+
 from dbperf.advice.indexes.search import Found, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.rules import missing_index
@@ -12,7 +14,7 @@ from dbperf.advice.rules.missing_index import Proof
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.verdicts import not_planned, verdict
 from dbperf.advice.verify import Timing, measure, why_not_timed
-from dbperf.errors import InputError, StatementError, UnsafeError
+from dbperf.errors import ConnectError, InputError, StatementError, UnsafeError
 from dbperf.model.catalog import Catalog
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
@@ -21,7 +23,7 @@ from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementRe
 from dbperf.model.workload import Statement, Workload
 from dbperf.plans.catalog import read_catalog
 from dbperf.plans.connect import Connection, connect
-from dbperf.plans.explain import explain
+from dbperf.plans.explain import SYNTAX_ERROR, check_syntax, explain, reason_of
 from dbperf.plans.whatif.build import BuildWhatIf
 from dbperf.statements import analyze_statement
 
@@ -42,6 +44,7 @@ class _Judged:
     facts: StatementFacts
     subject: Subject | None = None
     reason: str = ""
+    syntax_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ def analyze(
     connection = connect(url)
     try:
         return _analyze(workload, connection, environment, verify, progress)
+    except psycopg.Error as error:
+        lost = "the server closed the connection" if connection.closed else reason_of(error)
+        raise ConnectError(lost) from None
     finally:
         connection.close()
 
@@ -124,12 +130,15 @@ def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statem
 
 def _judge(statement: Statement, catalog: Catalog, connection: Connection) -> _Judged:
     facts = analyze_statement(statement.sql, statement.dialect, _column_names(catalog))
-    if reason := not_planned(facts):
-        return _Judged(statement, facts, reason=reason)
     try:
+        if not facts.parsed:  # by sqlglot, which knows less SQL than the server
+            check_syntax(connection, statement.sql)
+        if reason := not_planned(facts):
+            return _Judged(statement, facts, reason=reason)
         subject = prepare(statement, facts, catalog, lambda sql, values: explain(connection, sql, values))
     except StatementError as error:
-        return _Judged(statement, facts, reason=f"not explained: {error.reason}")
+        reason = f"not explained: {error.reason}"
+        return _Judged(statement, facts, reason=reason, syntax_error=error.sqlstate == SYNTAX_ERROR)
     return _Judged(statement, facts, subject)
 
 
@@ -235,7 +244,7 @@ def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
         parsed=sum(each.facts.parsed for each in judged),
         explained=sum(each.subject is not None for each in judged),
         skipped=tuple(
-            Skipped(each.statement.fingerprint, each.statement.sql, each.reason)
+            Skipped(each.statement.fingerprint, each.statement.sql, each.reason, each.syntax_error)
             for each in judged
             if each.subject is None
         ),

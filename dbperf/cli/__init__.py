@@ -5,6 +5,7 @@ Exit codes: 0 clean, 1 findings at or above --fail-on, 2 usage, configuration or
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import NoReturn
@@ -31,6 +32,7 @@ commands.add_command(demo)
 
 def main() -> NoReturn:
     """Entry point of `dbperf`: every error is one line on stderr, never a traceback."""
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # it warns of rollbacks on a lost server
     try:
         code = commands.main(prog_name="dbperf", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -74,9 +74,7 @@ def _workload(file: Path | None, sql: Path | None) -> Workload:
 def _unreadable(report: Report) -> int:
     """Statements of a .sql file that are no SQL: one line each on stderr, after the report of the others."""
     sites = {each.statement.fingerprint: each.statement.call_sites for each in report.statements}
-    broken = [
-        each for each in report.coverage.skipped if "not parse" in each.reason or "syntax" in each.reason
-    ]
+    broken = [each for each in report.coverage.skipped if each.syntax_error]
     for each in broken:
         place = next((f"{site.file}:{site.line}: " for site in sites[each.fingerprint]), "")
         click.echo(f"dbperf: {place}{each.reason}", err=True)

@@ -46,14 +46,13 @@ def check_output(path: Path | None) -> None:
 def write_report(report: Report, form: str, path: Path | None) -> None:
     """To stdout, or whole to a file; if the disk is full the old file stays and stdout gets the report."""
     if path is None:
-        _render(report, form, sys.stdout)
+        _print(_rendered(report, form, sys.stdout))
         return
-    text = StringIO()
-    _render(report, form, text)
+    text = _rendered(report, form, StringIO())
     try:
-        _write(path, text.getvalue())
+        _write(path, text)
     except OSError as error:
-        sys.stdout.write(text.getvalue())
+        _print(text)
         raise InputError(f"-o {path}: {error.strerror}; the report went to stdout") from None
 
 
@@ -63,24 +62,41 @@ def exit_code(report: Report, fail_on: str) -> int:
     return int(fail_on != "never" and worst is not None and worst.rank >= Severity(fail_on).rank)
 
 
-def _render(report: Report, form: str, file: IO[str]) -> None:
+def _rendered(report: Report, form: str, file: IO[str] | None) -> str:
+    """The report as `file` should receive it: a terminal gets colours and its own width."""
     if form == "json":
         from dbperf.report import json
 
-        file.write(json.render(report))
-    else:
-        from dbperf.report import terminal
+        return json.render(report)
+    from dbperf.report import terminal
 
-        terminal.render(report, terminal.open_console(file))
+    console = terminal.open_console(file or StringIO())
+    with console.capture() as captured:
+        terminal.render(report, console)
+    return captured.get()
+
+
+def _print(text: str) -> None:
+    """To stdout, at once: what is left to the interpreter's exit fails where nobody can catch it."""
+    if sys.stdout is None:
+        raise InputError("stdout is closed: name a file with -o")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the buffer
+        if not isinstance(error, BrokenPipeError):  # then the reader (head, less) has seen enough
+            raise InputError(f"stdout: {error.strerror}") from None
 
 
 def _write(path: Path, text: str) -> None:
-    if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
-        path.write_text(text, "utf-8")
+    if path.exists() and not path.is_file():  # a pipe, a device: nothing to replace
+        path.write_text(text, "utf-8", "backslashreplace")
         return
+    path = Path(os.path.realpath(path))  # what a link leads to is replaced, and not the link
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(handle, "w", encoding="utf-8") as file:
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
         os.chmod(temporary, mode)

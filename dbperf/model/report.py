@@ -19,11 +19,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A statement that was not explained, and why."""
+    """A statement that was not explained, and why. `syntax_error`: the server cannot read its text."""
 
     fingerprint: str
     sql: str
     reason: str
+    syntax_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from dbperf.plans.nodes import plan_from_json
 
 PLAN_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 1_000
+SYNTAX_ERROR = "42601"
 _numbers = count(1)
 
 
@@ -40,6 +41,8 @@ def read_only(connection: Connection, timeout_ms: int = PLAN_TIMEOUT_MS) -> Iter
             connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
             with psycopg.RawCursor(connection) as cursor:
                 yield cursor
+    except UnicodeEncodeError:
+        raise StatementError("its text has no form in UTF-8") from None
     except psycopg.Error as error:
         if connection.closed:
             raise ConnectError("the server closed the connection") from None
@@ -56,6 +59,17 @@ def explain(connection: Connection, sql: str, parameters: Sequence[Any] | None) 
             return _explain_generic(cursor, sql)
         run(cursor, f"EXPLAIN (FORMAT JSON) {sql}", parameters)
         return plan_from_json(_only_value(cursor))
+
+
+def check_syntax(connection: Connection, sql: str) -> None:
+    """Have the server read one statement of any kind; it is neither planned nor executed.
+
+    Raises StatementError, with sqlstate 42601 for a syntax error.
+    """
+    with read_only(connection):
+        result = connection.pgconn.prepare(b"", sql.encode())
+        if result.status == psycopg.pq.ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result)
 
 
 def run(cursor: psycopg.RawCursor[Any], sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -89,7 +103,7 @@ def _only_value(cursor: psycopg.RawCursor[Any]) -> Any:
 
 
 _REASONS = {
-    "42601": "the server finds a syntax error",
+    SYNTAX_ERROR: "the server finds a syntax error",
     "42501": "no permission",
     "42P01": "no such table",
     "42703": "no such column",
@@ -107,7 +121,7 @@ def reason_of(error: psycopg.Error) -> str:
     message = (error.diag.message_primary or str(error) or type(error).__name__).splitlines()
     if state.startswith("22"):
         return f"a parameter value does not fit its column (SQLSTATE {state})"
-    if state == "42601" and "multiple commands" in message[0]:
+    if state == SYNTAX_ERROR and "multiple commands" in message[0]:
         return "two statements where one is due"
     if state in {"57014", "55P03"}:
         return _REASONS[state]

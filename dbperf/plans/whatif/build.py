@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from dbperf.errors import StatementError, UnsafeError
+from dbperf.errors import ConnectError, StatementError, UnsafeError
 from dbperf.model.index import IndexSpec, quoted
 from dbperf.model.plan import Plan
 from dbperf.plans.connect import Connection
@@ -65,6 +65,8 @@ class BuildWhatIf:
                 run(cursor, _JUDGE, [f"{quoted(spec.schema)}.{name}"])
                 row = cursor.fetchone()
         except psycopg.Error as error:
+            if self.connection.closed:
+                raise ConnectError("the server closed the connection") from None
             raise StatementError(f"{spec.name} cannot be built: {reason_of(error)}", error.sqlstate) from None
         names, size, ignored = row or ((), 0, True)
         if ignored:

@@ -40,11 +40,14 @@ def _files(path: Path) -> list[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
+        text = "\0"
+    if "\0" in text:  # which no SQL has, and every file of machine code
+        raise InputError(f"{path}: not a text file in UTF-8")
+    return text
 
 
 def _statement(sql: str, site: CallSite) -> Statement:
