@@ -53,7 +53,7 @@ def save(workload: Workload, path: str | os.PathLike[str]) -> None:
     """
     place = Path(os.path.realpath(path))  # through a link, the file it leads to is replaced and not the link
     try:
-        if place.exists() and not _is_workload(place):
+        if place.exists() and not _is_empty(place) and not _is_workload(place):
             raise InputError(f"{path}: exists and is not a dbperf workload, so it is not overwritten")
         mode = 0o600 if any(each.samples for each in workload.statements) else 0o666
         with _replacing(place, mode) as beside, closing(sqlite3.connect(beside)) as database:
@@ -98,6 +98,11 @@ def _is_workload(place: Path) -> bool:
     with place.open("rb") as file:
         header = file.read(100)
     return header.startswith(_MAGIC) and header[68:72] == _APPLICATION_ID.to_bytes(4)
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether there is nothing to lose: what mktemp makes."""
+    return place.is_file() and place.stat().st_size == 0
 
 
 def _what_it_is(place: Path) -> str:

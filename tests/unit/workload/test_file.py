@@ -152,7 +152,6 @@ def other_database(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda path: path.write_text(""), "the file is empty, not a dbperf workload"),
         (lambda path: path.write_bytes(os.urandom(5000)), "not a dbperf workload"),
         (lambda path: path.write_text("select 1;\n"), "not a dbperf workload"),
         (lambda path: path.write_text("SQLite format 3"), "not a dbperf workload"),
@@ -169,6 +168,13 @@ def test_a_file_that_is_no_workload(file: Path, make: Any, says: str) -> None:
     assert str(caught.value) == f"{file}: exists and is not a dbperf workload, so it is not overwritten"
     assert before == (file.is_dir() or file.read_bytes())
     assert alone(file)
+
+
+def test_an_empty_file_is_none_but_may_become_one(file: Path) -> None:
+    file.touch()
+    assert refused(file) == "the file is empty, not a dbperf workload"
+    save(WORKLOAD, file)
+    assert load(file) == WORKLOAD
 
 
 def test_a_missing_file(file: Path) -> None:
