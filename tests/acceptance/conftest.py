@@ -110,9 +110,19 @@ ANALYZE item, tiny;
 LOOKUP = "SELECT * FROM item WHERE owner = 7;\n"
 
 
+@pytest.fixture(scope="session")
+def db(server: Server) -> str:
+    """The address of a database where `LOOKUP` wants an index on item (owner); for all tests, to be read."""
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE acceptance")
+    with psycopg.connect(server.dsn("acceptance"), autocommit=True) as connection:
+        connection.execute(TABLES)
+    return server.dsn("acceptance")
+
+
 @pytest.fixture
-def db(server: Server, database: str) -> str:
-    """The address of a database where `LOOKUP` wants an index on item (owner)."""
+def own_db(server: Server, database: str) -> str:
+    """The same, for one test."""
     with psycopg.connect(server.dsn(database), autocommit=True) as connection:
         connection.execute(TABLES)
     return server.dsn(database)

@@ -95,7 +95,7 @@ def test_recommendations(shop: Report) -> None:
 def test_coverage_and_runtime(shop: Report) -> None:
     document = parsed(shop)
     assert document["coverage"]["skipped"] == [
-        {"fingerprint": "f4", "sql": "SELEC 1", "reason": "it does not parse"}
+        {"fingerprint": "f4", "sql": "SELEC 1", "reason": "it does not parse", "syntax_error": False}
     ]
     assert document["coverage"]["other_databases"] == 2
     assert document["runtime"] == {"pools": [], "batchers": [], "caches": [], "transactions": None}
