@@ -51,7 +51,8 @@ def verdict(
 def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
     what = recommendation.title.split(" has no ")[-1]
     if evidence.seconds_before and evidence.seconds_after:
-        return f"missing {what}: {evidence.seconds_before / evidence.seconds_after:,.0f}x faster, measured"
+        times = evidence.seconds_before / evidence.seconds_after
+        return f"missing {what}: {times:,.{0 if times >= 10 else 1}f}x faster, measured alone"
     if evidence.cost_after is not None:
         return f"missing {what}: planner cost {evidence.cost_before:,.0f} -> {evidence.cost_after:,.0f}"
     return f"perhaps missing {what}: not proven"

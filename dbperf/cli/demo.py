@@ -61,9 +61,16 @@ def demo(keep: bool, form: str, output: Path | None) -> None:
         report = replayed(report, _traffic(shop, server, enter(_AFTER)))
         how_to_stop = server.keep() if keep else ""
     write_report(report, form, output)
+    if form == "terminal":
+        click.echo(_NEXT, err=True)
     if keep:
         click.echo(f"\nThe shop is still there: psql '{server.dsn('shop')}'\n{how_to_stop}", err=True)
 
+
+_NEXT = """
+Next, your own application: create its engine with dbperf.create_engine(url), let it work, and
+  dbperf.perf(engine).save("app.sqlite")
+  dbperf analyze --db URL --workload app.sqlite"""
 
 # What a production server would have: caches that hold the shop, and no log to wait for.
 _SERVER = {"shared_buffers": "256MB", "autovacuum": "off", "max_parallel_workers_per_gather": "0"}

@@ -68,6 +68,13 @@ class Evidence:
     seconds_after: float | None = None
     not_timed: str = ""
 
+    @property
+    def saved_share(self) -> float | None:
+        """The measured share of the statement's time that the change saves, 0 to 1; None if not timed."""
+        if not self.seconds_before or self.seconds_after is None:
+            return None
+        return max(0.0, 1 - self.seconds_after / self.seconds_before)
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:

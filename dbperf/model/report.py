@@ -101,9 +101,7 @@ class Report:
         best: dict[str, float] = {}
         for recommendation in self.recommendations:
             for each in recommendation.evidence:
-                if each.seconds_before and each.seconds_after is not None:
-                    share = max(0.0, 1 - each.seconds_after / each.seconds_before)
-                    best[each.fingerprint] = max(best.get(each.fingerprint, 0.0), share)
+                best[each.fingerprint] = max(best.get(each.fingerprint, 0.0), each.saved_share or 0.0)
         return sum(
             each.statement.execute_seconds * best.get(each.statement.fingerprint, 0.0)
             for each in self.statements

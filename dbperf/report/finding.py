@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from dbperf.model.recommendation import Evidence, Recommendation, Severity
+from dbperf.model.report import Report
 from dbperf.report.format import cost, duration, factor, place, plural, size
 from dbperf.report.layout import (
     LABEL,
@@ -21,7 +22,7 @@ from dbperf.report.layout import (
     printable,
     short_sql,
 )
-from dbperf.report.words import parameters_used, proof_hint
+from dbperf.report.words import parameters_used, proof_hint, stake
 
 # Both colours of a badge are set, so that it reads on a light and on a dark background.
 _BADGES = {
@@ -32,23 +33,24 @@ _BADGES = {
 
 _SITES = 5
 _STATEMENTS = 5
-_INDENT = "   "
+_INDENT = "    "
+_WORTH_A_REFERENCE = 40
+"""A sentence no longer than this, in characters, is said again rather than referred to."""
 _VERIFIED = "Verified"
 
 
 def finding(
-    number: int, recommendation: Recommendation, environment: str, width: int, told: dict[str, int]
+    number: int, recommendation: Recommendation, report: Report, width: int, told: dict[str, int]
 ) -> Iterator[Text]:
     """The lines of a recommendation, at most `width` cells wide but for the code to copy.
 
     `told` remembers which finding said a sentence first: a later one refers to it.
     """
-    badge = Text.assemble(
-        (f"#{number} ", "bold"),
-        (f" {recommendation.severity.value} ", _BADGES[recommendation.severity]),
-        f" {printable(recommendation.code)} ",
-    )
-    yield from paragraph(recommendation.title, width, badge, "bold")
+    heading = Text(f"{f'#{number}':<{len(_INDENT)}}", "bold")
+    yield from paragraph(recommendation.title, width, heading, "bold")
+    severity, matters = recommendation.severity, stake(recommendation, report)
+    badge = Text.assemble(_INDENT, (f" {severity.value} ", _BADGES[severity]), "  ")
+    yield from paragraph(": ".join(filter(None, (recommendation.code, matters))), width, badge)
     yield from _sites(recommendation, width)
     if recommendation.ddl:
         yield Text()
@@ -64,8 +66,8 @@ def finding(
     if (more := len(ranked) - _STATEMENTS) > 0:
         yield Text(f"{_INDENT}and {plural(more, 'more statement')} with a smaller gain", LABEL)
     yield Text()
-    for label, text in _facts(recommendation, environment):
-        first = told.setdefault(text, number)
+    for label, text in _facts(recommendation, report.target.environment):
+        first = told.setdefault(text, number) if len(text) > _WORTH_A_REFERENCE else number
         prefix = Text.assemble(_INDENT, (f"{label:<{len(_VERIFIED)}}", LABEL), "  ")
         yield from paragraph(text if first == number else _as_before(text, first), width, prefix)
 
@@ -136,10 +138,10 @@ def _facts(recommendation: Recommendation, environment: str) -> Iterator[tuple[s
     version = f", on server version {proof.server_version}" if proof.server_version else ""
     method = f": {proof.method}" if proof.method else ""
     facts = [
+        ("In code", "" if "\n" in fix or fix in recommendation.ddl else fix),
         ("Overall", _overall(recommendation)),
         (_VERIFIED, f"{proof.level.value}{method}{version}"),
         ("To prove", proof_hint(recommendation, environment)),
-        ("In code", "" if "\n" in fix or fix in recommendation.ddl else fix),
         ("Size", "" if recommendation.size_bytes is None else size(recommendation.size_bytes)),
         ("Writes", recommendation.write_cost),
         ("Risk", recommendation.risk),

@@ -13,6 +13,9 @@ from dbperf.report.layout import LABEL, aligned, clipped_left, one_line, paragra
 from dbperf.report.words import replayed_seconds
 
 _STATEMENTS = 20
+_IN_TOTAL = "slowest in total first"
+# Why a statement's change here is not the one of its finding.
+_SAME_TRAFFIC = f"the same traffic, as the application waited for it; {_IN_TOTAL}"
 
 
 def statement_table(report: Report, width: int) -> Iterator[Text]:
@@ -21,8 +24,8 @@ def statement_table(report: Report, width: int) -> Iterator[Text]:
     Of a report whose advice was applied the times are those before and after, with a total.
     """
     applied = report.applied
-    title, told = ("Before and after", "measured, same traffic") if applied else ("Statements", "")
-    yield Text.assemble((title, "bold"), (f"  {told + ', ' if told else ''}slowest in total first", LABEL))
+    title, told = ("Before and after", _SAME_TRAFFIC) if applied else ("Statements", _IN_TOTAL)
+    yield from paragraph(told, width, Text(f"{title}  ", "bold"), LABEL)
     numbers = {each.id: number for number, each in enumerate(report.recommendations, start=1)}
     shown = report.statements[:_STATEMENTS]
     head = ("before", "after", "change") if applied else ("total", "calls", "mean", "p95")

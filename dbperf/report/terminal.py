@@ -15,7 +15,7 @@ from dbperf.report.finding import finding
 from dbperf.report.format import duration, plural
 from dbperf.report.layout import LABEL, paragraph, short_sql
 from dbperf.report.tables import statement_table
-from dbperf.report.words import headline
+from dbperf.report.words import database_name, headline
 
 _PIPED_WIDTH = 100
 _NARROWEST, _WIDEST = 60, 140
@@ -51,7 +51,7 @@ def _lines(report: Report, width: int) -> Iterator[Text]:
     told: dict[str, int] = {}
     for number, recommendation in enumerate(report.recommendations, start=1):
         yield Text()
-        yield from finding(number, recommendation, report.target.environment, width, told)
+        yield from finding(number, recommendation, report, width, told)
     yield Text()
     if report.statements:
         yield from statement_table(report, width)
@@ -65,7 +65,7 @@ def _about(report: Report) -> str:
     target = report.target
     calls = sum(each.statement.calls for each in report.statements)
     parts = [
-        target.database,
+        database_name(target.database),
         f"server version {target.server_version}" if target.server_version else "",
         target.environment,
         plural(len(report.statements), "statement"),
@@ -75,9 +75,9 @@ def _about(report: Report) -> str:
 
 
 def _coverage(coverage: Coverage, width: int) -> Iterator[Text]:
-    yield Text("Coverage", "bold")
     told = f"{coverage.seen:,} seen, {coverage.parsed:,} parsed, {coverage.explained:,} explained"
-    yield from paragraph(f"{told}, {len(coverage.skipped):,} skipped", width)
+    prefix = Text("Coverage  ", "bold")
+    yield from paragraph(f"{told}, {len(coverage.skipped):,} skipped", width, prefix)
     if coverage.other_databases:
         others = plural(coverage.other_databases, "statement")
         yield from paragraph(f"{others} recorded on another database, left out", width)

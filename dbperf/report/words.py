@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Report
 from dbperf.report.format import duration, factor, plural
 
+_ADDRESS = re.compile(r"(.+)/(\d+)/([^/]+)")
 _UNTIMED = {
     Level.MEASURED: "measured",
     Level.WHAT_IF: "the planner's what-if, nothing timed",
@@ -39,6 +42,29 @@ def replayed_seconds(report: Report) -> tuple[float, float]:
     both = [(each.statement.execute_seconds, each.after) for each in report.statements]
     ran = [(before, after.execute_seconds) for before, after in both if after]
     return sum(before for before, _ in ran), sum(after for _, after in ran)
+
+
+def stake(recommendation: Recommendation, report: Report) -> str:
+    """What a recommendation can save of the captured time; where nothing was timed, the time it is about."""
+    total = report.execute_seconds
+    taken = {each.statement.fingerprint: each.statement.execute_seconds for each in report.statements}
+    shares = {each.fingerprint: each.saved_share for each in recommendation.evidence}
+    timed = {fingerprint: share for fingerprint, share in shares.items() if share is not None}
+    weights = timed or dict.fromkeys(shares, 1.0)
+    seconds = sum(taken.get(fingerprint, 0.0) * share for fingerprint, share in weights.items())
+    if not (0 < seconds < math.inf and 0 < total < math.inf):
+        return ""
+    percent = f"{seconds / total:.0%}" if seconds >= total / 100 else "under 1%"
+    of_all = f"{duration(seconds)} of the {duration(total)} captured ({percent})"
+    return f"can save {of_all}" if timed else f"its statements took {of_all}"
+
+
+def database_name(database: str) -> str:
+    """`host/port/name` as people say it, `shop (db.example.com, port 5432)`; any other name as it is."""
+    if not (match := _ADDRESS.fullmatch(database)):
+        return database
+    host, port, name = match.groups()
+    return f"{name} ({'local socket' if host.startswith('/') else host}, port {port})"
 
 
 def proof_hint(recommendation: Recommendation, environment: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report
-from dbperf.report.words import headline, parameters_used, proof_hint
+from dbperf.report.words import database_name, headline, parameters_used, proof_hint, stake
 
 
 def at_level(recommendation: Recommendation, level: Level) -> Recommendation:
@@ -21,6 +21,34 @@ def at_level(recommendation: Recommendation, level: Level) -> Recommendation:
 def test_what_can_be_saved_is_measured(shop: Report, index: Recommendation) -> None:
     # 41.2 s x (1 - 0.12/34.3) + 10 s x (1 - 1/2)
     assert headline(shop) == "1 missing index: 46.1 s of the 52.0 s captured can be saved (measured)"
+
+
+def test_a_finding_says_what_is_at_stake(shop: Report, index: Recommendation) -> None:
+    assert stake(index, shop) == "can save 46.1 s of the 52.0 s captured (89%)"
+    guess = at_level(index, Level.WHAT_IF)
+    assert stake(guess, shop) == "its statements took 51.2 s of the 52.0 s captured (98%)"
+    least = replace(index, evidence=(replace(index.evidence[0], seconds_after=0.00199),))
+    assert stake(least, shop) == "can save 50.0 ms of the 52.0 s captured (under 1%)"
+
+
+def test_nothing_is_at_stake_where_nothing_was_captured(shop: Report, index: Recommendation) -> None:
+    assert stake(index, replace(shop, statements=())) == ""
+    assert stake(replace(index, evidence=()), shop) == ""
+
+
+@pytest.mark.parametrize(
+    ("database", "name"),
+    [
+        ("db.example.com/5432/shop", "shop (db.example.com, port 5432)"),
+        ("/run/postgresql/5433/shop", "shop (local socket, port 5433)"),
+        ("a,b/5432/shop", "shop (a,b, port 5432)"),
+        ("/srv/app.sqlite", "/srv/app.sqlite"),
+        (":memory:", ":memory:"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_database(database: str, name: str) -> None:
+    assert database_name(database) == name
 
 
 def test_what_was_not_measured_is_told(shop: Report, index: Recommendation) -> None:
