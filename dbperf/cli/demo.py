@@ -64,12 +64,14 @@ def demo(keep: bool, form: str, output: Path | None) -> None:
     if form == "terminal":
         click.echo(_NEXT, err=True)
     if keep:
-        click.echo(f"\nThe shop is still there: psql '{server.dsn('shop')}'\n{how_to_stop}", err=True)
+        address = server.url(database="shop").replace("+psycopg", "")  # psql's form, and --db's
+        click.echo(f"\nThe shop is still there:\n  psql '{address}'\nStop it and remove its data:", err=True)
+        click.echo(f"  {how_to_stop}", err=True)
 
 
 _NEXT = """
-Next, your own application: create its engine with dbperf.create_engine(url), let it work, and
-  dbperf.perf(engine).save("app.sqlite")
+Next, your own application, on an engine of dbperf.create_engine(url):
+  dbperf.perf(engine).save("app.sqlite")                     # when it has worked for a while
   dbperf analyze --db URL --workload app.sqlite"""
 
 # What a production server would have: caches that hold the shop, and no log to wait for.

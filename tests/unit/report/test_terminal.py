@@ -153,7 +153,7 @@ def test_a_long_list_of_statements_is_cut_and_says_so(shop: Report) -> None:
 def test_before_and_after(shop: Report) -> None:
     assert "Before and after" not in shown(shop)
     told = flat(shown(replace(shop, applied=True)))
-    assert "Before and after the same traffic, as the application waited for it; slowest in total first" in told
+    assert "Before and after the same traffic, as the application waited for it; slowest" in told
     assert "41.2 s 144 ms 286x faster SELECT" in told
     assert "800 ms 810 ms no difference SELECT" in told
     assert "52.0 s 5.95 s 8.7x faster total of 3 statements" in told
