@@ -89,9 +89,9 @@ def _sites(recommendation: Recommendation, width: int) -> Iterator[Text]:
     for site in recommendation.call_sites:
         calls[printable(place(site)), clipped(one_line(site.function), width // 3)] += site.calls
     for (line, function), number in calls.most_common(_SITES):
-        tail = f" {function}, {plural(number, 'call')}"
-        where = clipped_left(line, width - len(_INDENT) - cell_len(tail))
-        yield Text.assemble(_INDENT, (where, "bold"), tail)
+        tail = ", ".join(filter(None, (function, plural(number, "call") if number else "")))
+        where = clipped_left(line, width - len(_INDENT) - cell_len(tail) - 1)
+        yield Text.assemble(_INDENT, (where, "bold"), f" {tail}" if tail else "")
     if (more := len(calls) - _SITES) > 0:
         yield Text(f"{_INDENT}and {plural(more, 'more line')} of the application", LABEL)
 

@@ -21,17 +21,26 @@ _SAME_TRAFFIC = f"the same traffic, as the application waited for it; {_IN_TOTAL
 def statement_table(report: Report, width: int) -> Iterator[Text]:
     """Every statement with its times, its line in the application and its verdict; the slowest 20.
 
-    Of a report whose advice was applied the times are those before and after, with a total.
+    Of a report whose advice was applied the times are those before and after, with a total; statements
+    that were given and not captured have none.
     """
-    applied = report.applied
-    title, told = ("Before and after", _SAME_TRAFFIC) if applied else ("Statements", _IN_TOTAL)
+    shown = report.statements[:_STATEMENTS]
+    head: tuple[str, ...]
+    if report.applied:
+        title, told, head = "Before and after", _SAME_TRAFFIC, ("before", "after", "change")
+        cells = [_changes(each) for each in shown]
+    elif any(each.statement.calls for each in report.statements):
+        title, told, head = "Statements", _IN_TOTAL, ("total", "calls", "mean", "p95")
+        cells = [_timings(each) for each in shown]
+    else:
+        title, told, head = "Statements", "as given, without times", ()
+        cells = [() for _ in shown]
     yield from paragraph(told, width, Text(f"{title}  ", "bold"), LABEL)
     numbers = {each.id: number for number, each in enumerate(report.recommendations, start=1)}
-    shown = report.statements[:_STATEMENTS]
-    head = ("before", "after", "change") if applied else ("total", "calls", "mean", "p95")
-    total = _change(*replayed_seconds(report)) if applied else ("",) * len(head)
-    header, *rows, last = aligned([head, *map(_changes if applied else _timings, shown), total])
-    yield Text(header, LABEL)
+    total = _change(*replayed_seconds(report)) if report.applied else ("",) * len(head)
+    header, *rows, last = aligned([head, *cells, total])
+    if header:
+        yield Text(header, LABEL)
     for row, each in zip(rows, shown, strict=True):
         yield from _stacked(row, each, width)
         found = sorted(numbers[id_] for id_ in each.recommendations if id_ in numbers)
@@ -40,12 +49,12 @@ def statement_table(report: Report, width: int) -> Iterator[Text]:
         if each.after:
             yield from _calls_changed(row, each, each.after)
     yield from _rest(report.statements[_STATEMENTS:], width)
-    if applied:
+    if report.applied:
         ran = sum(each.after is not None for each in report.statements)
         yield Text(f"{last}  total of {plural(ran, 'statement')}", "bold")
 
 
-def _timings(report: StatementReport) -> tuple[str, str, str, str]:
+def _timings(report: StatementReport) -> tuple[str, ...]:
     statement = report.statement
     if not statement.calls:
         return "-", "-", "-", "-"
@@ -58,7 +67,7 @@ def _timings(report: StatementReport) -> tuple[str, str, str, str]:
     )
 
 
-def _changes(report: StatementReport) -> tuple[str, str, str]:
+def _changes(report: StatementReport) -> tuple[str, ...]:
     before = report.statement.execute_seconds
     return (
         _change(before, report.after.execute_seconds) if report.after else (duration(before), "not run", "-")

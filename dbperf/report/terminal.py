@@ -66,7 +66,7 @@ def _about(report: Report) -> str:
     calls = sum(each.statement.calls for each in report.statements)
     parts = [
         database_name(target.database),
-        f"server version {target.server_version}" if target.server_version else "",
+        f"server {target.server_version}" if target.server_version else "",
         target.environment,
         plural(len(report.statements), "statement"),
         f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",

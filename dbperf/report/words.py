@@ -82,7 +82,7 @@ def parameters_used(evidence: Evidence) -> str:
     """With which parameter values a statement was planned and timed."""
     number = evidence.parameter_sets
     return {
-        "captured": plural(number, "captured parameter set"),
+        "captured": plural(number, "captured parameter set") if evidence.calls else "the values as given",
         "statistics": f"{plural(number, 'parameter set')} from the table statistics",
         "generic": "generic plan: no parameter values known",
         "none": "no parameters",

@@ -144,6 +144,19 @@ def test_failures_and_missing_times_of_a_statement(shop: Report) -> None:
     assert ["41.2", "s", "1,200", "34.3", "ms", "-"] in rows, "no quantile is shown without a distribution"
 
 
+def test_statements_that_were_given_have_no_times(shop: Report, index: Recommendation) -> None:
+    site = CallSite("q.sql", 3, "", 0)
+    given = replace(
+        shop.statements[0].statement, calls=0, execute_seconds=0.0, latency=Latency(), call_sites=(site,)
+    )
+    told = replace(index, call_sites=(site,), evidence=(replace(index.evidence[1], calls=0),))
+    text = shown(replace(shop, statements=(StatementReport(given, "fine"),), recommendations=(told,)))
+    assert "    q.sql:3\n" in text, "no function, no calls"
+    assert "the values as given" in flat(text)
+    assert "Statements  as given, without times\n  SELECT … FROM orders" in text
+    assert "\n  q.sql:3\n  fine\n" in text
+
+
 def test_a_long_list_of_statements_is_cut_and_says_so(shop: Report) -> None:
     report = replace(shop, statements=shop.statements[:1] + shop.statements[2:3] * 29)
     told = flat(shown(report))
