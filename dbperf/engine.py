@@ -50,9 +50,12 @@ class Perf:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
 
-        Replaces an earlier workload there. Raises InputError, and changes nothing, when `path` is
-        somebody else's file or cannot be written.
+        Replaces an earlier workload there, but where dbperf is switched off there is none to put in its
+        place and nothing is written. Raises InputError, and changes nothing, when `path` is somebody
+        else's file or cannot be written.
         """
+        if self._capture is None:
+            return
         from dbperf.workload import save
 
         save(self.workload(), path)

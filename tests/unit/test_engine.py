@@ -196,6 +196,16 @@ def test_disabled_leaves_a_plain_engine(monkeypatch: pytest.MonkeyPatch) -> None
     assert "_dbperf" not in vars(engine.dialect)
 
 
+def test_disabled_leaves_an_earlier_workload_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "app.sqlite"
+    engine = dbperf.create_engine("sqlite://")
+    run(engine)
+    dbperf.perf(engine).save(path)
+    kept = path.read_bytes()
+    dbperf.perf(dbperf.create_engine("sqlite://", dbperf=Settings(enabled=False))).save(path)
+    assert path.read_bytes() == kept
+
+
 def test_close_takes_everything_off_and_keeps_what_was_seen() -> None:
     engine = sa.create_engine("sqlite://")
     run(engine)
