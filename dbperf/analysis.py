@@ -153,17 +153,13 @@ def _column_names(catalog: Catalog) -> dict[str, frozenset[str]]:
 
 def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload) -> _Advice:
     method = "from the plan and statistics alone: no index is built in production"
-    return _Advice(
-        tuple(
-            missing_index.recommend(
-                Proof(spec, dict.fromkeys(fingerprints, ()), method),
-                subjects,
-                catalog,
-                workload.execute_seconds,
-            )
-            for spec, fingerprints in suggest(subjects).items()
+    advised = [
+        missing_index.recommend(
+            Proof(spec, dict.fromkeys(fingerprints, ()), method), subjects, catalog, workload.execute_seconds
         )
-    )
+        for spec, fingerprints in suggest(subjects).items()
+    ]
+    return _Advice(_ranked(advised, subjects))
 
 
 def _proven(
@@ -182,8 +178,7 @@ def _proven(
         for proof in missing_index.proofs(found, timings, whatif.method)
         if proof.spec not in rejected
     ]
-    advised.sort(key=lambda each: _saved(each, subjects), reverse=True)
-    return _Advice(tuple(advised), found, rejected)
+    return _Advice(_ranked(advised, subjects), found, rejected)
 
 
 def _timings(
@@ -208,12 +203,17 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
     return lambda share, what: progress(start + share * (end - start), what)
 
 
-def _saved(recommendation: Recommendation, subjects: Sequence[Subject]) -> float:
+def _ranked(advised: Sequence[Recommendation], subjects: Sequence[Subject]) -> tuple[Recommendation, ...]:
+    """Those first that save most of the planner's cost over all calls, or that are about most of it."""
     weights = {each.statement.fingerprint: each.weight for each in subjects}
-    return sum(
-        weights[each.fingerprint] * (each.cost_before - (each.cost_after or 0.0))
-        for each in recommendation.evidence
-    )
+
+    def saved(recommendation: Recommendation) -> float:
+        return sum(
+            weights[each.fingerprint] * (each.cost_before - (each.cost_after or 0.0))
+            for each in recommendation.evidence
+        )
+
+    return tuple(sorted(advised, key=saved, reverse=True))
 
 
 def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> StatementReport:

@@ -12,7 +12,7 @@ from dbperf.model.report import Report
 from dbperf.model.workload import Workload
 
 
-@click.command()
+@click.command(short_help="Judge a workload on a database.")
 @click.option("--db", "target", required=True, metavar="DSN", help="A libpq string or a postgresql:// URL.")
 @click.option("--workload", "file", type=click.Path(path_type=Path), help="What perf.save() wrote.")
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")

@@ -43,7 +43,7 @@ _AFTER = _Phase("running the shop again", 0.1)
 _PHASES = (_LOAD, _BEFORE, _ANALYZE, _APPLY, _AFTER)
 
 
-@click.command()
+@click.command(short_help="See it all on a PostgreSQL of its own.")
 @click.option("--keep", is_flag=True, help="Keep the database running afterwards, and say how to connect.")
 @output_options
 def demo(keep: bool, form: str, output: Path | None) -> None:

@@ -36,7 +36,8 @@ _STATEMENTS = 5
 _INDENT = "    "
 _WORTH_A_REFERENCE = 40
 """A sentence no longer than this, in characters, is said again rather than referred to."""
-_VERIFIED = "Verified"
+_LABELS = 8
+"""Cells of the longest label."""
 
 
 def finding(
@@ -68,7 +69,7 @@ def finding(
     yield Text()
     for label, text in _facts(recommendation, report.target.environment):
         first = told.setdefault(text, number) if len(text) > _WORTH_A_REFERENCE else number
-        prefix = Text.assemble(_INDENT, (f"{label:<{len(_VERIFIED)}}", LABEL), "  ")
+        prefix = Text.assemble(_INDENT, (f"{label:<{_LABELS}}", LABEL), "  ")
         yield from paragraph(text if first == number else _as_before(text, first), width, prefix)
 
 
@@ -140,7 +141,7 @@ def _facts(recommendation: Recommendation, environment: str) -> Iterator[tuple[s
     facts = [
         ("In code", "" if "\n" in fix or fix in recommendation.ddl else fix),
         ("Overall", _overall(recommendation)),
-        (_VERIFIED, f"{proof.level.value}{method}{version}"),
+        ("Proof", f"{proof.level.value}{method}{version}"),
         ("To prove", proof_hint(recommendation, environment)),
         ("Size", "" if recommendation.size_bytes is None else size(recommendation.size_bytes)),
         ("Writes", recommendation.write_cost),

@@ -76,7 +76,7 @@ def test_a_recommendation_tells_where_what_and_how_it_is_known(shop: Report, wid
     assert "1,200 calls: 34.3 ms → 120 µs, 286x faster (measured)" in told
     assert "planner cost 24,310 → 8.44 (estimate, not time), 5 captured parameter sets" in told
     assert "Seq Scan on orders → Index Scan on orders using ix_orders" in told
-    assert "Verified measured: the index was built and each statement timed" in told
+    assert "Proof measured: the index was built and each statement timed" in told
     assert "on server version 18.4" in told
     assert 'In code Index("ix_orders_customer_id_created_at_status", Order.customer_id' in told
     assert "Size 32.1 MB" in told
@@ -178,7 +178,7 @@ def test_a_sentence_said_of_many_findings_is_said_once(shop: Report) -> None:
     told = flat(shown(replace(shop, recommendations=(first, replace(first, id="another")))))
     assert told.count(first.risk) == 1
     assert "Risk as #1" in told
-    assert f"Verified {first.verification.level}, as #1" in told
+    assert f"Proof {first.verification.level}, as #1" in told
 
 
 def test_traffic_that_was_not_the_same_is_told(shop: Report) -> None:
@@ -216,7 +216,7 @@ def test_an_unverified_recommendation_says_how_to_prove_it(shop: Report, index: 
     told = flat(shown(report))
     assert told.startswith("1 missing index (not verified)")
     assert "1,200 calls: not timed planner cost 24,310 (estimate, not time)" in told
-    assert "Verified unverified: nothing may be built in production" in told
+    assert "Proof unverified: nothing may be built in production" in told
     assert "To prove analyze a copy of this database with --environment staging --verify" in told
     assert "faster" not in told
 
