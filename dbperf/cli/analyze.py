@@ -8,6 +8,7 @@ import click
 
 from dbperf.cli.output import check_output, exit_code, output_options, write_report
 from dbperf.cli.progress import steps
+from dbperf.errors import InputError
 from dbperf.model.report import Report
 from dbperf.model.workload import Workload
 
@@ -50,6 +51,7 @@ def analyze(
     if (file is None) == (sql is None):
         raise click.UsageError("give either --workload FILE or --sql FILE|DIR")
     check_output(output)
+    _check_psycopg()
     workload = _workload(file, sql)
     from dbperf.analysis import analyze as run
 
@@ -58,6 +60,13 @@ def analyze(
     write_report(report, form, output)
     unreadable = _unreadable(report) if sql else 0
     context.exit(2 if unreadable else exit_code(report, fail_on))
+
+
+def _check_psycopg() -> None:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError:
+        raise InputError("psycopg finds no libpq on this machine: pip install 'psycopg[binary]'") from None
 
 
 def _workload(file: Path | None, sql: Path | None) -> Workload:

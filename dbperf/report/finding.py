@@ -50,7 +50,7 @@ def finding(
     heading = Text(f"{f'#{number}':<{len(_INDENT)}}", "bold")
     yield from paragraph(recommendation.title, width, heading, "bold")
     severity, matters = recommendation.severity, stake(recommendation, report)
-    badge = Text.assemble(_INDENT, (f" {severity.value} ", _BADGES[severity]), "  ")
+    badge = Text.assemble(_INDENT, (severity.value, _BADGES[severity]), "  ")
     yield from paragraph(": ".join(filter(None, (recommendation.code, matters))), width, badge)
     yield from _sites(recommendation, width)
     if recommendation.ddl:

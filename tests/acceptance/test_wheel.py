@@ -34,16 +34,22 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def run(unpacked: Path, *arguments: str) -> str:
-    """What Python says with the unpacked wheel before everything that is installed."""
-    done = subprocess.run(
+def python(unpacked: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Python with the unpacked wheel before everything that is installed."""
+    return subprocess.run(
         [sys.executable, *arguments],
         cwd=unpacked.parent,
-        env=os.environ | {"PYTHONPATH": str(unpacked)},
-        check=True,
+        env=os.environ | {"PYTHONPATH": str(unpacked)} | environment,
+        check=False,
         capture_output=True,
         text=True,
     )
+
+
+def run(unpacked: Path, *arguments: str) -> str:
+    """What it prints."""
+    done = python(unpacked, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -66,3 +72,10 @@ def test_the_wheel_runs(unpacked: Path) -> None:
 def test_the_demo_of_the_wheel_runs_the_shop_of_the_wheel(unpacked: Path) -> None:
     shop = run(unpacked, "-c", "from dbperf.cli.demo import _shop; print(_shop().__path__[0])")
     assert Path(shop.strip()) == unpacked / "dbperf" / "_shop" / "shop"
+
+
+def test_a_machine_without_libpq_is_told_what_to_install(unpacked: Path) -> None:
+    command = ("-m", "dbperf", "analyze", "--db", "dbname=app", "--sql", "queries.sql")
+    done = python(unpacked, *command, PSYCOPG_IMPL="none")
+    told = "dbperf: psycopg finds no libpq on this machine: pip install 'psycopg[binary]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)

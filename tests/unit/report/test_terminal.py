@@ -70,7 +70,7 @@ def test_a_recommendation_tells_where_what_and_how_it_is_known(shop: Report, wid
     text = shown(shop, width)
     told = flat(text)
     assert "#1  Missing index on orders" in text
-    assert " warning   DBP101: can save 46.1 s of the 52.0 s captured (89%)" in text
+    assert "    warning  DBP101: can save 46.1 s of the 52.0 s captured (89%)" in text
     assert "shop/orders.py:42 recent_orders, 1,100 calls" in text
     assert "/srv/shop/admin.py:7 export, 100 calls" in text
     assert "1,200 calls: 34.3 ms → 120 µs, 286x faster (measured)" in told
