@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from dbperf.advice.indexes.search import Found, search
+from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.rules import missing_index
-from dbperf.advice.rules.missing_index import Proof
+from dbperf.advice.rules.missing_index import Proof, Timings
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.verdicts import not_planned, verdict
-from dbperf.advice.verify import Timing, measure, why_not_timed
+from dbperf.advice.verify import measure, why_not_timed
 from dbperf.errors import ConnectError, InputError, StatementError, UnsafeError
 from dbperf.model.catalog import Catalog
 from dbperf.model.facts import StatementFacts
@@ -24,8 +24,10 @@ from dbperf.model.workload import Statement, Workload
 from dbperf.plans.catalog import read_catalog
 from dbperf.plans.connect import Connection, connect
 from dbperf.plans.explain import SYNTAX_ERROR, check_syntax, explain, reason_of
+from dbperf.plans.whatif import WhatIfIndex
 from dbperf.plans.whatif.build import BuildWhatIf
 from dbperf.statements import analyze_statement
+from dbperf.workload.fold import merge
 
 ENVIRONMENTS = ("production", "staging", "disposable")
 
@@ -123,7 +125,9 @@ def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statem
     name = catalog.database.rsplit("/", 1)[-1]
     for same in (catalog.database, f"/{name}"):
         if found := [each for each in ours if f"/{each.database}".endswith(same)]:
-            return found
+            # Recorded on several hosts, as replicas are: one database here.
+            here = (replace(each, database=catalog.database) for each in found)
+            return list(merge([Workload(tuple(here))]).statements)
     listed = ", ".join(sorted(databases))
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 
@@ -157,7 +161,7 @@ def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload)
         missing_index.recommend(
             Proof(spec, dict.fromkeys(fingerprints, ()), method), subjects, catalog, workload.execute_seconds
         )
-        for spec, fingerprints in suggest(subjects).items()
+        for spec, fingerprints in suggest(subjects, catalog).items()
     ]
     return _Advice(_ranked(advised, subjects))
 
@@ -171,30 +175,38 @@ def _proven(
     progress: Progress,
 ) -> _Advice:
     found = search(subjects, whatif, _part(progress, _SEARCHING, _MEASURING))
-    timings = _timings(subjects, catalog, found, whatif, _part(progress, _MEASURING, 1.0)) if verify else {}
-    rejected = {spec: why for spec, each in timings.items() if (why := missing_index.rejection(each))}
+    measuring = _part(progress, _MEASURING, 1.0)
+    timings: dict[IndexSpec, Timings] = {}
+    rejected: dict[IndexSpec, str] = {}
+    while verify and (fresh := [each for each in found.chosen.indexes if each.spec not in timings]):
+        timings |= _timings(fresh, found.chosen, subjects, catalog, whatif, measuring)
+        rejected = {spec: why for spec, each in timings.items() if (why := missing_index.rejection(each))}
+        if any(each.spec in rejected for each in fresh):
+            found = choose(found, subjects, whatif, rejected)  # another index may do without the harm
     advised = [
         missing_index.recommend(proof, subjects, catalog, workload.execute_seconds)
-        for proof in missing_index.proofs(found, timings, whatif.method)
-        if proof.spec not in rejected
+        for proof in missing_index.proofs(found.chosen, subjects, timings, whatif.method)
     ]
     return _Advice(_ranked(advised, subjects), found, rejected)
 
 
 def _timings(
-    subjects: Sequence[Subject], catalog: Catalog, found: Found, whatif: BuildWhatIf, progress: Progress
-) -> dict[IndexSpec, dict[str, Timing]]:
-    """Every statement that one of the chosen indexes serves and that may be executed, timed."""
-    timings = {}
-    for number, index in enumerate(found.chosen.indexes):
+    indexes: Sequence[WhatIfIndex],
+    chosen: Trial,
+    subjects: Sequence[Subject],
+    catalog: Catalog,
+    whatif: BuildWhatIf,
+    progress: Progress,
+) -> dict[IndexSpec, Timings]:
+    """Every statement that would use one of `indexes`, for better or worse, timed where it may be run."""
+    timings: dict[IndexSpec, Timings] = {}
+    for number, index in enumerate(indexes):
         spec = index.spec
-        progress(number / len(found.chosen.indexes), f"measuring {spec.table} ({', '.join(spec.columns)})")
-        served = [
-            each
-            for each in subjects
-            if index in found.chosen.used_by(each.statement.fingerprint) and not why_not_timed(each, catalog)
+        progress(number / len(indexes), f"measuring {spec.table} ({', '.join(spec.columns)})")
+        users = [
+            each for each in subjects if index in chosen.used_by(each) and not why_not_timed(each, catalog)
         ]
-        timings[spec] = measure(whatif, spec, served)
+        timings[spec] = measure(whatif, spec, users)
     return timings
 
 

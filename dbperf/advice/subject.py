@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from dbperf.errors import StatementError
 from dbperf.model.catalog import Catalog, Table
-from dbperf.model.facts import StatementFacts
+from dbperf.model.facts import StatementFacts, TableRef
 from dbperf.model.plan import Plan
 from dbperf.model.workload import Statement
 from dbperf.plans.parameters import ParameterSets, parameter_sets
@@ -22,13 +22,22 @@ SMALL_PAGES = 64
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A statement of the target that was explained; `plans` holds one plan a parameter set."""
+    """A statement of the target that was explained; `plans` holds one plan a parameter set.
+
+    `named` are the tables that its text names, by how it names them; a partition is judged as the root of
+    its tree, where an index belongs.
+    """
 
     statement: Statement
     facts: StatementFacts
-    tables: tuple[Table, ...]
+    named: Mapping[TableRef, Table]
     sets: ParameterSets
     plans: tuple[Plan, ...]
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables that the text names, each once."""
+        return tuple({table.qualified: table for table in self.named.values()}.values())
 
     @property
     def cost(self) -> float:
@@ -46,14 +55,19 @@ class Subject:
         return seconds / max(self.cost, 1.0) if seconds else float(max(self.statement.calls, 1))
 
     @property
-    def large_tables(self) -> tuple[Table, ...]:
-        """The tables that are worth an index."""
-        return tuple(table for table in self.tables if table.kind in "rpm" and not is_small(table))
+    def written(self) -> frozenset[str]:
+        """Names of the tables whose rows it inserts, updates or deletes."""
+        return frozenset(node.relation for node in self.plans[0].root.walk() if node.kind == "ModifyTable")
+
+    @property
+    def read(self) -> frozenset[str]:
+        """Names of the tables that its plans scan, views and partitioned ones resolved."""
+        return frozenset(scan.relation for plan in self.plans for scan in plan.scans())
 
 
-def is_small(table: Table) -> bool:
-    """Whether reading the whole table is nothing to mend."""
-    return table.pages <= SMALL_PAGES and table.kind != "p"
+def is_large(table: Table) -> bool:
+    """Whether an index may be worth having: it can have one, and reading the whole of it takes time."""
+    return table.kind == "p" or (table.kind in "rm" and table.pages > SMALL_PAGES)
 
 
 def mean_cost(plans: Sequence[Plan]) -> float:
@@ -63,20 +77,20 @@ def mean_cost(plans: Sequence[Plan]) -> float:
 
 def prepare(statement: Statement, facts: StatementFacts, catalog: Catalog, explain: Explain) -> Subject:
     """Choose parameters and plan as things are. Raises StatementError with the reason it cannot be."""
-    found = [catalog.find(ref.schema, ref.name) for ref in facts.tables]
-    tables = tuple({table.qualified: table for table in found if table}.values())
-    for table in tables:
-        if not table.readable:
-            raise StatementError(f"no permission to read {table.qualified}", "42501")
+    found = {ref: catalog.find(ref.schema, ref.name) for ref in facts.tables}
+    named = {ref: catalog.root(table) for ref, table in found.items() if table}
     sets = parameter_sets(statement, facts, catalog)
     try:
         plans = plan_all(statement, sets, explain)
     except StatementError as error:
+        hidden = next((table.qualified for table in named.values() if not table.readable), "")
+        if error.sqlstate == "42501" and hidden:
+            raise StatementError(f"no permission to read {hidden}", "42501") from None
         if sets.origin != "statistics" or not (error.sqlstate or "").startswith("22"):
             raise
         sets = ParameterSets("generic")  # a made value did not fit where it was bound
         plans = plan_all(statement, sets, explain)
-    return Subject(statement, facts, tables, sets, plans)
+    return Subject(statement, facts, named, sets, plans)
 
 
 def plan_all(statement: Statement, sets: ParameterSets, explain: Explain) -> tuple[Plan, ...]:

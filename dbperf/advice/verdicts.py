@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dbperf.advice.indexes.search import WORTHWHILE_COST, Found
-from dbperf.advice.subject import Subject, is_small
+from dbperf.advice.indexes.candidates import candidates
+from dbperf.advice.indexes.search import WORTHWHILE_COST, Found, Trial
+from dbperf.advice.rules.missing_index import SLOWER
+from dbperf.advice.subject import Subject, is_large
 from dbperf.model.catalog import Catalog, Table
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Evidence, Recommendation
 
 MANY_CALLS = 100
+SLOW_SECONDS = 0.1
+"""A call that took longer is not fine because the planner thought it cheap."""
 
 _NO_RULE = " (no rule advises on that yet)"
 _OFFSET = "OFFSET reads and drops every row before the page"
@@ -52,6 +56,8 @@ def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
     what = recommendation.title.split(" has no ")[-1]
     if evidence.seconds_before and evidence.seconds_after:
         times = evidence.seconds_before / evidence.seconds_after
+        if times < SLOWER:
+            return f"missing {what}: no faster, measured alone"
         return f"missing {what}: {times:,.{0 if times >= 10 else 1}f}x faster, measured alone"
     if evidence.cost_after is not None:
         return f"missing {what}: planner cost {evidence.cost_before:,.0f} -> {evidence.cost_after:,.0f}"
@@ -61,15 +67,31 @@ def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
 def _nothing(
     subject: Subject, catalog: Catalog, found: Found | None, rejected: Mapping[IndexSpec, str]
 ) -> str:
-    if subject.facts.kind == "insert" and not subject.facts.filters:
+    if subject.facts.kind == "insert" and not subject.read:
         return "nothing to advise: an INSERT looks up no rows"
+    if through := _through(subject, catalog):
+        return f"not judged: it reads {through}"
     if not subject.tables:
         return "nothing to advise: it reads no table of this database"
-    if not subject.large_tables:
+    if not any(is_large(table) for table in subject.tables):
         return f"no index needed: reads only small tables ({', '.join(t.name for t in subject.tables)})"
     if subject.cost < WORTHWHILE_COST:
         return _fine(subject, catalog)
     return _no_index_helps(subject, found, rejected)
+
+
+def _through(subject: Subject, catalog: Catalog) -> str:
+    """What the plan reads that the text does not name, which no candidate is made for."""
+    if foreign := [table.name for table in subject.tables if table.kind == "f"]:
+        return f"a foreign table ({', '.join(foreign)}), whose indexes are elsewhere"
+    named = {table.name for table in subject.tables}
+    known = [table for table in catalog.tables.values() if is_large(table) and table.name in subject.read]
+    hidden = sorted({table.name for table in known if not {table.name, catalog.root(table).name} & named})
+    if not hidden or subject.cost < WORTHWHILE_COST:
+        return ""
+    behind = [table for table in subject.tables if table.kind == "v" or not is_large(table)]
+    outer = f" through {', '.join(table.name for table in behind)}" if behind else ""
+    return f"{', '.join(hidden)}{outer} (no rule advises on views and inheritance yet)"
 
 
 def _fine(subject: Subject, catalog: Catalog) -> str:
@@ -78,20 +100,25 @@ def _fine(subject: Subject, catalog: Catalog) -> str:
             f"its own plan is fine, but each row it deletes is looked for in {', '.join(unindexed)}, "
             "a foreign key without an index"
         )
+    if (seconds := subject.statement.mean_seconds) > SLOW_SECONDS:
+        return (
+            f"not explained by its plan: a call took {seconds:,.2f} s, yet the planner expects little work "
+            f"(cost {subject.cost:,.0f}): it waited, or there were far more rows than expected{_NO_RULE}"
+        )
     used = sorted(frozenset().union(*(plan.indexes for plan in subject.plans)))
     return f"fine: uses {', '.join(used)}" if used else "fine: cheap as it is"
 
 
 def _unindexed_references(subject: Subject, catalog: Catalog) -> list[str]:
     """Foreign keys that a DELETE checks row by row without an index: no plan shows that time."""
-    if subject.facts.kind != "delete" or not subject.tables:
+    if subject.facts.kind != "delete":
         return []
-    target = subject.tables[0].qualified
+    targets = {table.qualified for table in subject.tables if table.name in subject.written}
     return [
         f"{table.name} ({', '.join(key.columns)})"
         for table in catalog.tables.values()
         for key in table.foreign_keys
-        if key.target == target and not is_small(table) and not _leads_an_index(table, key.columns)
+        if key.target in targets and is_large(table) and not _leads_an_index(table, key.columns)
     ]
 
 
@@ -105,26 +132,39 @@ def _leads_an_index(table: Table, columns: Sequence[str]) -> bool:
 
 def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[IndexSpec, str]) -> str:
     because = _obstacles(subject)
-    fingerprint = subject.statement.fingerprint
-    for spec, why in rejected.items():
-        if found and any(spec == trial.spec for trial in found.tried_on(fingerprint)):
-            return f"no index helps: ({', '.join(spec.columns)}) was tried and, {why}"
     if found is None:
-        return f"no index suggested: {because or 'the plan reads no large table for few rows'}"
-    trials = found.tried_on(fingerprint)
+        return f"no index suggested: {because or _unknown(subject) or _READS_MANY}"
+    trials = found.tried_on(subject.statement.fingerprint)
+    for trial in trials:
+        if trial.spec in rejected and trial.helps(subject):
+            return f"no index advised: {_cost(trial, subject)}, but {rejected[trial.spec]}"
+    if failed := [found.failed[spec] for spec in candidates(subject) if spec in found.failed]:
+        return f"not judged: {failed[0]}"
     if not trials:
-        failed = next((why for spec, why in found.failed.items() if spec.qualified in _names(subject)), "")
-        return f"no index helps: {because or failed or 'the indexes it could use exist'}"
+        return f"no index suggested: {because or 'those that its conditions could use exist'}"
     best = min(trials, key=lambda trial: trial.cost(subject))
-    tried = (
-        f"best of {len(trials)} tried, {best.spec.table} ({', '.join(best.spec.columns)}): "
-        f"planner cost {subject.cost:,.0f} -> {best.cost(subject):,.0f}"
-    )
+    tried = f"best of {len(trials)} tried, {_cost(best, subject)}"
     return f"no index helps: {because}; {tried}" if because else f"no index helps: {tried}"
 
 
-def _names(subject: Subject) -> set[str]:
-    return {table.qualified for table in subject.tables}
+_READS_MANY = "the plan filters no large table down to few rows"
+
+
+def _unknown(subject: Subject) -> str:
+    """Tables without statistics, where the planner's number of rows is a guess."""
+    never = [
+        table.name for table in subject.tables if is_large(table) and table.rows < 0 and table.kind != "p"
+    ]
+    return (
+        f"{', '.join(never)} was never analyzed, so nothing is known of its rows (run ANALYZE)"
+        if never
+        else ""
+    )
+
+
+def _cost(trial: Trial, subject: Subject) -> str:
+    index = f"{trial.spec.table} ({', '.join(trial.spec.columns)})"
+    return f"{index}: planner cost {subject.cost:,.0f} -> {trial.cost(subject):,.0f}"
 
 
 def _obstacles(subject: Subject) -> str:

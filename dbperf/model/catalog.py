@@ -22,13 +22,17 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column; `type` as format_type prints it, `collation` its name ("" if not collatable)."""
+    """A column; `type` as format_type prints it, `collation` its name ("" if not collatable).
+
+    `btree`: a B-tree can hold it, that is, its type has an order and its values are stored.
+    """
 
     name: str
     type: str
     not_null: bool = False
     average_width: int = 8
     collation: str = ""
+    btree: bool = True
     distribution: Distribution | None = None
 
 
@@ -78,6 +82,8 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     readable: bool = True
     """Whether this role may SELECT from it, and so sees its statistics."""
+    partition_of: str = ""
+    """The root of its partition tree, "schema.name", if it is a partition."""
 
     @property
     def qualified(self) -> str:
@@ -103,3 +109,7 @@ class Catalog:
             if table := self.tables.get(f"{candidate}.{name}"):
                 return table
         return None
+
+    def root(self, table: Table) -> Table:
+        """The table an index belongs on: of a partition, the root of its tree; else the table itself."""
+        return self.tables.get(table.partition_of, table)

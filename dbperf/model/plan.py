@@ -35,6 +35,17 @@ class PlanNode:
         for child in self.children:
             yield from child.walk()
 
+    @property
+    def using(self) -> tuple[str, ...]:
+        """Names of the indexes that this scan reads: a bitmap scan may combine several."""
+        if self.index:
+            return (self.index,)
+        bitmaps = (child for child in self.children if child.kind in _BITMAPS)
+        return tuple(name for child in bitmaps for name in child.using)
+
+
+_BITMAPS = frozenset({"BitmapAnd", "BitmapOr", "Bitmap Index Scan"})
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -57,13 +68,22 @@ class Plan:
         """Names of the indexes that the plan uses."""
         return frozenset(node.index for node in self.root.walk() if node.index)
 
-    def scan_of(self, relation: str) -> str:
-        """How the plan reads `relation`: "Seq Scan on orders"; of a partitioned one, its first partition."""
-        scans = [node for node in self.root.walk() if node.relation and node.kind != "ModifyTable"]
+    def scans(self) -> list[PlanNode]:
+        """The nodes that read a table."""
+        return [node for node in self.root.walk() if node.relation and node.kind != "ModifyTable"]
+
+    def scan_of(self, relation: str, alias: str = "") -> str:
+        """How the plan reads `relation`: "Seq Scan on orders"; of a partitioned one, its first partition.
+
+        `alias` tells which scan of it is meant, where there are several.
+        """
+        scans = self.scans()
         named = [node for node in scans if node.relation == relation]
-        return _describe((named or scans)[0]) if scans else ""
+        meant = [node for node in scans if alias and node.alias == alias] + named + scans
+        return describe(meant[0]) if meant else ""
 
 
-def _describe(node: PlanNode) -> str:
-    using = next((below.index for below in node.walk() if below.index), "")
-    return f"{node.kind} on {node.relation}" + (f" using {using}" if using else "")
+def describe(scan: PlanNode) -> str:
+    """A scan in a few words."""
+    using = f" using {', '.join(scan.using)}" if scan.using else ""
+    return f"{scan.kind} on {scan.relation}{using}"

@@ -27,20 +27,38 @@ WITH t AS (
 _TABLES = """
 SELECT oid, schema, relname AS name, relkind::text AS kind, reltuples AS rows, relpages,
        CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(oid) ELSE 0 END AS bytes,
-       has_schema_privilege(schema_oid, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS readable
+       has_schema_privilege(schema_oid, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS readable,
+       (SELECT r.schema || '.' || r.relname FROM t r
+        WHERE t.relispartition AND r.oid = pg_partition_root(t.oid)) AS partition_of
 FROM t
 """
 
+# A type has an order if it, or one that it is stored as, has a default B-tree operator class; enums, ranges
+# and arrays share one of their kind. A virtual generated column (18) has no value to store in an index.
 # to_jsonb: the provider is a column of pg_database only since PostgreSQL 15. The builtin provider
 # (17) sorts by code point, as C does.
 _COLUMNS = """
+, classes AS (
+    SELECT o.opcintype AS oid FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod
+    WHERE m.amname = 'btree' AND o.opcdefault
+), ordered AS (
+    SELECT oid FROM classes
+    UNION SELECT castsource FROM pg_cast JOIN classes ON classes.oid = casttarget
+    WHERE castmethod = 'b' AND castcontext = 'i'
+)
 SELECT a.attrelid AS oid, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
        a.attnotnull AS not_null,
        CASE WHEN a.attcollation = 0 THEN ''
             WHEN l.collname <> 'default' THEN l.collname
             WHEN to_jsonb(d) ->> 'datlocprovider' = 'b' THEN 'C'
-            ELSE d.datcollate END AS collation
+            ELSE d.datcollate END AS collation,
+       a.attgenerated <> 'v' AND (
+           y.typtype IN ('e', 'r', 'm') OR coalesce(base.oid, y.oid) IN (SELECT oid FROM ordered)
+           OR y.typelem <> 0 AND y.typlen = -1 AND y.typelem IN (SELECT oid FROM ordered)
+       ) AS btree
 FROM t JOIN pg_attribute a ON a.attrelid = t.oid
+JOIN pg_type y ON y.oid = a.atttypid
+LEFT JOIN pg_type base ON base.oid = y.typbasetype
 JOIN pg_database d ON d.datname = current_database()
 LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -145,6 +163,7 @@ def _table(row: Any, columns: Mapping[str, Column], indexes: list[Index], keys: 
         indexes=tuple(indexes),
         foreign_keys=tuple(keys),
         readable=row.readable,
+        partition_of=row.partition_of or "",
     )
 
 
@@ -166,6 +185,7 @@ def _column(row: Any, found: Any, table_rows: float) -> Column:
         not_null=row.not_null,
         average_width=found.avg_width if found else 8,
         collation=row.collation,
+        btree=row.btree,
         distribution=distribution,
     )
 

@@ -7,10 +7,11 @@ range. Join columns count as equality: an inner index scan binds them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dbperf.advice.subject import Subject
+from dbperf.advice.subject import Subject, is_large
 from dbperf.model.catalog import Column, Table
 from dbperf.model.facts import ColumnFacts, ColumnUse, Role, TableRef
 from dbperf.model.index import IndexKey, IndexSpec
@@ -19,9 +20,11 @@ MAX_KEYS = 4
 WIDE_BYTES = 400
 """A key wider than this fits too few times on a page (the hard limit is 2,704 bytes)."""
 
-_UNORDERED_TYPES = ("json", "xml", "point", "box", "polygon", "tsvector", "tsquery")
 _EQUALITY = frozenset({Role.EQUALITY, Role.IS_NULL})
 _RANGE = frozenset({Role.RANGE, Role.LIKE_PREFIX})
+_EXTREME = re.compile(r'(min|max)\(("?[\w ]+"?\.)?"?[\w ]+"?\)')
+
+_Use = tuple[ColumnFacts, ColumnUse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,15 @@ class _Wanted:
     joined: tuple[IndexKey, ...]
     ranged: tuple[IndexKey, ...]
     sort: tuple[IndexKey, ...]
+    either: tuple[IndexKey, ...]
+    """Columns compared below an OR, where each side wants an index of its own."""
 
 
 def candidates(subject: Subject) -> tuple[IndexSpec, ...]:
     """Every index on a large table that could serve `subject` and that no existing index already is."""
     found: dict[IndexSpec, None] = {}
-    for table in subject.large_tables:
-        for wanted in _wanted(subject, table):
+    for ref, table in subject.named.items():
+        for wanted in _wanted(subject, ref, table) if is_large(table) else ():
             for keys in _orders(wanted):
                 spec = IndexSpec(table.schema, table.name, _distinct(keys)[:MAX_KEYS])
                 if spec.keys and not exists(spec, table):
@@ -53,83 +58,73 @@ def exists(spec: IndexSpec, table: Table) -> bool:
     for index in table.indexes:
         if not (index.valid and index.plain) or index.keys[:size] != spec.columns:
             continue
+        if any(key.opclass or key.nulls_first not in {None, key.descending} for key in spec.keys):
+            continue
         same = [key.descending == down for key, down in zip(spec.keys, index.descending, strict=False)]
         if all(same) or not any(same):  # a B-tree is read backwards as well
-            return not any(key.opclass for key in spec.keys)
+            return True
     return False
 
 
-def _wanted(subject: Subject, table: Table) -> Iterator[_Wanted]:
+def _wanted(subject: Subject, ref: TableRef, table: Table) -> Iterator[_Wanted]:
     uses = [
         (column, use)
         for column in subject.facts.columns
-        if column.table and _is(column.table, table) and _indexable(table.columns.get(column.name))
+        if column.table == ref and _indexable(table.columns.get(column.name))
         for use in column.uses
-        if not use.expression
     ]
-    places = dict.fromkeys((column.table, use.scope) for column, use in uses)
-    for place in places:
-        here = [(column, use) for column, use in uses if (column.table, use.scope) == place]
+    for scope in dict.fromkeys(use.scope for _, use in uses):
+        here = [(column, use) for column, use in uses if use.scope == scope]
+        bare = [(column, use) for column, use in here if not use.expression]
+        sure = [(column, use) for column, use in bare if use.conjunct]
         yield _Wanted(
-            equal=_keys(table, here, _EQUALITY),
-            among=_keys(table, here, {Role.IN}),
-            joined=_keys(table, here, {Role.JOIN}),
-            ranged=_keys(table, here, _RANGE),
-            sort=_sort(subject, table, place),
+            equal=_keys(table, sure, _EQUALITY),
+            among=_keys(table, sure, {Role.IN}),
+            joined=_keys(table, sure, {Role.JOIN}),
+            ranged=_keys(table, sure, _RANGE),
+            sort=_sort(subject, ref, table, scope) or _extreme(here),
+            either=_keys(table, [each for each in bare if each not in sure], _EQUALITY | _RANGE | {Role.IN}),
         )
 
 
-def _is(ref: TableRef, table: Table) -> bool:
-    return ref.name == table.name and ref.schema in {"", table.schema}
-
-
 def _indexable(column: Column | None) -> bool:
-    return (
-        column is not None
-        and column.average_width <= WIDE_BYTES
-        and not column.type.startswith(_UNORDERED_TYPES)
-    )
+    return column is not None and column.btree and column.average_width <= WIDE_BYTES
 
 
-def _keys(
-    table: Table, uses: Iterable[tuple[ColumnFacts, ColumnUse]], roles: frozenset[Role] | set[Role]
-) -> tuple[IndexKey, ...]:
-    """The columns used so in conditions every row must meet, the most selective first."""
-    names = dict.fromkeys(column.name for column, use in uses if use.role in roles and use.conjunct)
+def _keys(table: Table, uses: Sequence[_Use], roles: frozenset[Role] | set[Role]) -> tuple[IndexKey, ...]:
+    """The columns used in one of `roles`, the most selective first."""
+    names = dict.fromkeys(column.name for column, use in uses if use.role in roles)
     ordered = sorted(names, key=lambda name: (-_distinct_values(table.columns[name]), name))
-    return tuple(
-        _key(table.columns[name], pattern=Role.LIKE_PREFIX in _roles(uses, name)) for name in ordered
-    )
-
-
-def _roles(uses: Iterable[tuple[ColumnFacts, ColumnUse]], name: str) -> set[Role]:
-    return {use.role for column, use in uses if column.name == name and use.conjunct}
+    patterns = {column.name for column, use in uses if use.role is Role.LIKE_PREFIX}
+    return tuple(_key(table.columns[name], pattern=name in patterns) for name in ordered)
 
 
 def _key(column: Column, *, pattern: bool) -> IndexKey:
     # Outside the C collation a B-tree sorts by language, where 'abc%' is no contiguous stretch.
-    foreign = pattern and column.collation not in {"", "C", "POSIX"}
-    return IndexKey(column.name, opclass="text_pattern_ops" if foreign else "")
+    if not pattern or column.collation in {"", "C", "POSIX"} or column.type == "citext":
+        return IndexKey(column.name)
+    padded = re.fullmatch(r"character(\(\d+\))?", column.type)
+    return IndexKey(column.name, opclass="bpchar_pattern_ops" if padded else "text_pattern_ops")
 
 
 def _distinct_values(column: Column) -> float:
     return column.distribution.distinct if column.distribution else 0.0
 
 
-def _sort(subject: Subject, table: Table, place: tuple[TableRef | None, int]) -> tuple[IndexKey, ...]:
+def _sort(subject: Subject, ref: TableRef, table: Table, scope: int) -> tuple[IndexKey, ...]:
     """The leading bare columns of this table in ORDER BY; with directions only where they are mixed."""
     sorts = sorted(
         (
             (use.position, column, use)
             for column in subject.facts.columns
             for use in column.uses
-            if use.role is Role.ORDER and use.scope == place[1]
+            if use.role is Role.ORDER and use.scope == scope
         ),
         key=lambda each: each[0],
     )
     keys: list[IndexKey] = []
     for position, column, use in sorts:
-        if column.table != place[0] or use.expression or position != len(keys):
+        if column.table != ref or use.expression or position != len(keys):
             break
         if not _indexable(table.columns.get(column.name)):
             break
@@ -141,16 +136,22 @@ def _sort(subject: Subject, table: Table, place: tuple[TableRef | None, int]) ->
     return tuple(keys)
 
 
+def _extreme(uses: Sequence[_Use]) -> tuple[IndexKey, ...]:
+    """The column of min() or max(): PostgreSQL reads it off the end of an index that is sorted by it."""
+    found = [column for column, use in uses if _EXTREME.fullmatch(use.expression)]
+    return tuple(IndexKey(column.name) for column in found[:1])
+
+
 def _orders(wanted: _Wanted) -> Iterator[tuple[IndexKey, ...]]:
     lookup = wanted.equal + wanted.among
-    yield from ((*wanted.equal, *wanted.sort), lookup)
-    yield from ((key,) for key in lookup)
+    yield from ((*wanted.equal, *wanted.sort), lookup, lookup[:1])
     for ranged in wanted.ranged:
         yield from ((*lookup, ranged), (*wanted.equal, *wanted.sort, ranged), (ranged,))
     for joined in wanted.joined:
         yield from ((joined,), (joined, *lookup), (*lookup, joined), (joined, *wanted.sort))
         yield from ((joined, *lookup, ranged) for ranged in wanted.ranged)
     yield wanted.sort
+    yield from ((key,) for key in wanted.either)
 
 
 def _distinct(keys: Iterable[IndexKey]) -> tuple[IndexKey, ...]:

@@ -6,34 +6,52 @@ from collections.abc import Sequence
 
 from dbperf.advice.indexes.candidates import candidates
 from dbperf.advice.indexes.search import WORTHWHILE_COST
-from dbperf.advice.subject import Subject
-from dbperf.model.catalog import Table
-from dbperf.model.index import IndexSpec
+from dbperf.advice.subject import Subject, is_large
+from dbperf.model.catalog import Catalog
+from dbperf.model.index import IndexSpec, quoted
+from dbperf.model.plan import PlanNode
 
 SELECTIVE_SHARE = 0.1
 """A scan that keeps more than this share of a table is read faster in one go than through an index."""
 
 
-def suggest(subjects: Sequence[Subject]) -> dict[IndexSpec, tuple[str, ...]]:
-    """For each sequential scan of a large table for few rows: the first candidate, and the fingerprints."""
+def suggest(subjects: Sequence[Subject], catalog: Catalog) -> dict[IndexSpec, tuple[str, ...]]:
+    """For each sequential scan of a large table for few rows: the first candidate for its filter.
+
+    With the fingerprints of the statements that have such a scan.
+    """
     wanted: dict[IndexSpec, list[str]] = {}
     for subject in subjects:
         if subject.cost < WORTHWHILE_COST:
             continue
-        scanned = {table.qualified for table in subject.large_tables if _scanned_for_few(subject, table)}
-        for name in scanned:
-            spec = next((each for each in candidates(subject) if each.qualified == name), None)
-            if spec is not None:
-                wanted.setdefault(spec, []).append(subject.statement.fingerprint)
+        filtered = _filters(subject, catalog)
+        first: dict[str, IndexSpec] = {}
+        for spec in candidates(subject):
+            if any(quoted(spec.keys[0].column) in text for text in filtered.get(spec.qualified, ())):
+                first.setdefault(spec.qualified, spec)
+        for spec in first.values():
+            wanted.setdefault(spec, []).append(subject.statement.fingerprint)
     return _merged(wanted)
 
 
-def _scanned_for_few(subject: Subject, table: Table) -> bool:
-    return any(
-        node.kind == "Seq Scan" and node.relation == table.name and node.rows <= SELECTIVE_SHARE * table.rows
-        for plan in subject.plans
-        for node in plan.root.walk()
-    )
+def _filters(subject: Subject, catalog: Catalog) -> dict[str, list[str]]:
+    """Filters of sequential scans that keep few rows of a large table, by table (of a partition, the root)."""
+    scans = [
+        node for plan in subject.plans for node in plan.root.walk() if node.kind == "Seq Scan" and node.filter
+    ]
+    found: dict[str, list[str]] = {}
+    for table in catalog.tables.values():
+        root = catalog.root(table)
+        if root in subject.tables and is_large(root):
+            few = [
+                node.filter for node in scans if node.relation == table.name and _keeps_few(node, table.rows)
+            ]
+            found.setdefault(root.qualified, []).extend(few)
+    return found
+
+
+def _keeps_few(node: PlanNode, rows: float) -> bool:
+    return node.rows <= SELECTIVE_SHARE * rows
 
 
 def _merged(wanted: dict[IndexSpec, list[str]]) -> dict[IndexSpec, tuple[str, ...]]:

@@ -18,15 +18,16 @@ Without a database where an index may be built, a finding says `unverified` and 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from dbperf.advice.indexes.search import Found
+from dbperf.advice.indexes.search import Trial
 from dbperf.advice.subject import Subject, mean_cost
 from dbperf.advice.verify import Timing, why_not_timed
-from dbperf.model.catalog import Catalog, Table
+from dbperf.model.catalog import Catalog
 from dbperf.model.facts import Role
-from dbperf.model.index import IndexSpec
+from dbperf.model.index import IndexKey, IndexSpec
 from dbperf.model.plan import Plan
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
 from dbperf.model.workload import CallSite
@@ -42,24 +43,35 @@ ERROR_SHARE, INFO_SHARE = 0.25, 0.01
 """Shares of all captured time that an index saves, from which it is an error, below which it is info."""
 
 
+Timings = Mapping[str, Timing | str]
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What is known of one proposed index. `plans` by fingerprint, under the index; `timings` if executed."""
+    """What is known of one proposed index: the statements it serves, by fingerprint, with their plans.
+
+    `timings` of those that were executed, or why one was not.
+    """
 
     spec: IndexSpec
     plans: Mapping[str, Sequence[Plan]]
     method: str
     index: WhatIfIndex | None = None
-    timings: Mapping[str, Timing] = field(default_factory=dict)
+    timings: Timings = field(default_factory=dict)
 
 
-def proofs(found: Found, timings: Mapping[IndexSpec, Mapping[str, Timing]], method: str) -> tuple[Proof, ...]:
-    """One proof for each chosen index, with the statements whose plans use it."""
-    chosen = found.chosen
+def proofs(
+    chosen: Trial, subjects: Sequence[Subject], timings: Mapping[IndexSpec, Timings], method: str
+) -> tuple[Proof, ...]:
+    """One proof for each chosen index, with the statements that it serves."""
     return tuple(
         Proof(
             index.spec,
-            {key: plans for key, plans in chosen.plans.items() if index in chosen.used_by(key)},
+            {
+                each.statement.fingerprint: chosen.plans[each.statement.fingerprint]
+                for each in subjects
+                if index in chosen.serves(each)
+            },
             method,
             index,
             timings.get(index.spec, {}),
@@ -68,17 +80,18 @@ def proofs(found: Found, timings: Mapping[IndexSpec, Mapping[str, Timing]], meth
     )
 
 
-def rejection(timings: Mapping[str, Timing]) -> str:
+def rejection(executed: Timings) -> str:
     """Why execution speaks against an index, empty if it does not (or nothing was executed)."""
+    timings = [each for each in executed.values() if isinstance(each, Timing)]
     slower = [
         timing
-        for timing in timings.values()
+        for timing in timings
         if timing.after > timing.before * SLOWER and timing.after - timing.before > NOISE_SECONDS
     ]
     if slower:
         worst = min(slower, key=lambda timing: timing.factor)
         return f"executed, it made a statement {1 / worst.factor:.1f}x slower"
-    if timings and not any(timing.factor >= SLOWER for timing in timings.values()):
+    if timings and not any(timing.factor >= SLOWER for timing in timings):
         return "executed, it made nothing faster"
     return ""
 
@@ -96,7 +109,6 @@ def recommend(
     name = _free_name(spec, catalog)
     evidence = tuple(_evidence(each, proof, catalog, name) for each in served)
     concurrently = table.kind != "p"
-    columns = ", ".join(f'"{column}"' for column in spec.columns)
     return Recommendation(
         id=f"{CODE}:{spec.qualified}({','.join(key.sql() for key in spec.keys)})",
         code=CODE,
@@ -107,10 +119,10 @@ def recommend(
         statements=tuple(each.statement.fingerprint for each in served),
         call_sites=_call_sites(served),
         ddl=(spec.ddl(name=name, concurrently=concurrently) + ";",),
-        fix=f'Index("{name}", {columns}) in __table_args__ of the model of {spec.table}',
+        fix=_fix(spec, name),
         evidence=evidence,
         verification=_verification(proof, evidence, catalog),
-        write_cost=_write_cost(spec, table, subjects),
+        write_cost=_write_cost(spec, subjects),
         size_bytes=proof.index.size_bytes if proof.index else None,
         risk=_RISK if concurrently else _RISK_PARTITIONED,
     )
@@ -128,24 +140,33 @@ _RISK_PARTITIONED = (
 def _evidence(subject: Subject, proof: Proof, catalog: Catalog, name: str) -> Evidence:
     statement = subject.statement
     plans = proof.plans[statement.fingerprint]
-    after = plans[0].scan_of(proof.spec.table) if plans else ""
-    for shown in proof.index.shown if proof.index else ():
-        after = after.replace(shown, name)  # a reader should see the name that is proposed
-    timing = proof.timings.get(statement.fingerprint)
+    before, after = _scans(subject, proof, name)
+    timing = proof.timings.get(statement.fingerprint) or why_not_timed(subject, catalog)
     return Evidence(
         fingerprint=statement.fingerprint,
         sql=statement.sql,
         calls=statement.calls,
         parameters=subject.sets.origin,
         parameter_sets=len(subject.sets.samples),
-        plan_before=subject.plans[0].scan_of(proof.spec.table),
+        plan_before=before,
         plan_after=after,
         cost_before=subject.cost,
         cost_after=mean_cost(plans) if plans else None,
-        seconds_before=timing.before if timing else None,
-        seconds_after=timing.after if timing else None,
-        not_timed="" if timing else why_not_timed(subject, catalog),
+        seconds_before=timing.before if isinstance(timing, Timing) else None,
+        seconds_after=timing.after if isinstance(timing, Timing) else None,
+        not_timed="" if isinstance(timing, Timing) else timing,
     )
+
+
+def _scans(subject: Subject, proof: Proof, name: str) -> tuple[str, str]:
+    """How the table is read without and with the index, which is shown under the `name` that is proposed."""
+    shown = proof.index.shown if proof.index else frozenset()
+    table = proof.spec.table
+    for before, after in zip(subject.plans, proof.plans[subject.statement.fingerprint], strict=False):
+        for scan in after.scans():
+            if shown.intersection(scan.using):
+                return before.scan_of(table, scan.alias), f"{scan.kind} on {scan.relation} using {name}"
+    return subject.plans[0].scan_of(table), ""
 
 
 def _verification(proof: Proof, evidence: Sequence[Evidence], catalog: Catalog) -> Verification:
@@ -195,30 +216,53 @@ def _call_sites(served: Sequence[Subject]) -> tuple[CallSite, ...]:
 
 
 def _free_name(spec: IndexSpec, catalog: Catalog) -> str:
+    """A name that nothing in the schema has yet, of at most 63 bytes."""
     taken = {
         name
         for table in catalog.tables.values()
         if table.schema == spec.schema
         for name in (table.name, *(index.name for index in table.indexes))
     }
-    names = [spec.name, *(f"{spec.name[:60]}_{number}" for number in range(2, 100))]
-    return next(name for name in names if name not in taken)
+    short = spec.name.encode()[:60].decode(errors="ignore")
+    names = (spec.name, *(f"{short}_{number}" for number in range(2, 100)))
+    return next((name for name in names if name not in taken), spec.name)
 
 
-def _write_cost(spec: IndexSpec, table: Table, subjects: Sequence[Subject]) -> str:
+def _fix(spec: IndexSpec, name: str) -> str:
+    """The index as SQLAlchemy's models declare it."""
+    parts = [json.dumps(name, ensure_ascii=False)]
+    for key in spec.keys:
+        bare = replace(key, opclass="")
+        text = json.dumps(key.column if bare == IndexKey(key.column) else bare.sql(), ensure_ascii=False)
+        parts.append(text if bare == IndexKey(key.column) else f"text({text})")
+    if operators := {key.column: key.opclass for key in spec.keys if key.opclass}:
+        parts.append(f"postgresql_ops={json.dumps(operators, ensure_ascii=False)}")
+    return f"Index({', '.join(parts)}) in __table_args__ of the model of {spec.table}"
+
+
+def _write_cost(spec: IndexSpec, subjects: Sequence[Subject]) -> str:
     """What the captured writes of the table will pay."""
-    inserts = updates = 0
-    for subject in subjects:
-        target = subject.facts.tables[0].name if subject.facts.tables else ""
-        if target != table.name:
-            continue
-        written = {column.name for column in subject.facts.columns if Role.WRITTEN in column.roles}
-        if subject.facts.kind == "insert":
-            inserts += subject.statement.calls
-        elif subject.facts.kind == "update" and written & set(spec.columns):
-            updates += subject.statement.calls
+    inserts = _calls(each for each in subjects if each.facts.kind == "insert" and spec.table in each.written)
+    updates = _calls(each for each in subjects if _updates(each, spec))
     if not inserts and not updates:
         return "no captured statement inserts into the table or updates these columns"
-    return (
-        f"one more index to maintain for {inserts:,} captured INSERTs and {updates:,} UPDATEs of its columns"
+    paid = [f"{inserts:,} captured INSERTs"] * bool(inserts) + [f"{updates:,} UPDATEs of its columns"] * bool(
+        updates
+    )
+    return f"one more index to maintain for {' and '.join(paid)}"
+
+
+def _calls(subjects: Iterable[Subject]) -> int:
+    """Executions, each of an executemany counted; a statement that was given and not captured is one."""
+    return sum(max(each.statement.calls, each.statement.parameter_sets, 1) for each in subjects)
+
+
+def _updates(subject: Subject, spec: IndexSpec) -> bool:
+    """Whether it updates a column of the index; ON CONFLICT DO UPDATE and MERGE may, too."""
+    return subject.facts.kind != "insert" and any(
+        Role.WRITTEN in column.roles
+        for column in subject.facts.columns
+        if column.name in spec.columns
+        and column.table
+        and spec.table in {column.table.name} & subject.written
     )
