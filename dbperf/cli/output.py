@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import IO, Any
@@ -46,13 +47,15 @@ def check_output(path: Path | None) -> None:
 def write_report(report: Report, form: str, path: Path | None) -> None:
     """To stdout, or whole to a file; if the disk is full the old file stays and stdout gets the report."""
     if path is None:
-        _print(_rendered(report, form, sys.stdout))
+        with _stdout() as file:
+            file.write(_rendered(report, form, file))
         return
     text = _rendered(report, form, StringIO())
     try:
         _write(path, text)
     except OSError as error:
-        _print(text)
+        with _stdout() as file:
+            file.write(text)
         raise InputError(f"-o {path}: {error.strerror}; the report went to stdout") from None
 
 
@@ -62,7 +65,7 @@ def exit_code(report: Report, fail_on: str) -> int:
     return int(fail_on != "never" and worst is not None and worst.rank >= Severity(fail_on).rank)
 
 
-def _rendered(report: Report, form: str, file: IO[str] | None) -> str:
+def _rendered(report: Report, form: str, file: IO[str]) -> str:
     """The report as `file` should receive it: a terminal gets colours and its own width."""
     if form == "json":
         from dbperf.report import json
@@ -70,18 +73,19 @@ def _rendered(report: Report, form: str, file: IO[str] | None) -> str:
         return json.render(report)
     from dbperf.report import terminal
 
-    console = terminal.open_console(file or StringIO())
+    console = terminal.open_console(file)
     with console.capture() as captured:
         terminal.render(report, console)
     return captured.get()
 
 
-def _print(text: str) -> None:
-    """To stdout, at once: what is left to the interpreter's exit fails where nobody can catch it."""
+@contextmanager
+def _stdout() -> Iterator[IO[str]]:
+    """Stdout, flushed here: what is left to the interpreter's exit fails where nobody can catch it."""
     if sys.stdout is None:
         raise InputError("stdout is closed: name a file with -o")
     try:
-        sys.stdout.write(text)
+        yield sys.stdout
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest of the buffer

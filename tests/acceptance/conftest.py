@@ -25,6 +25,9 @@ if (DEBIAN_15 / "bin/postgres").exists() or os.environ.get("DBPERF_TEST_POSTGRES
     SERVERS.append("15")
 
 
+Done = subprocess.CompletedProcess[str]
+
+
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """Runs `dbperf` in a folder of the test's own; whatever it says, a password is never in it."""
@@ -32,24 +35,37 @@ class CommandLine:
     folder: Path
     warm: subprocess.Popen[str]
 
-    def __call__(self, *arguments: object, user: int | None = None) -> subprocess.CompletedProcess[str]:
-        said = self.folder.parent / "stdout", self.folder.parent / "stderr"
+    def __call__(self, *arguments: object, user: int | None = None) -> Done:
+        """Run a command line to its end, as another account where one is given."""
+        self.start(*arguments, user=user)
+        return self.finish()
+
+    def start(self, *arguments: object, user: int | None = None) -> int:
+        """Begin a command line; its process id. `finish` must follow."""
         order = {
             "arguments": [str(each) for each in arguments],
             "folder": str(self.folder),
-            "stdout": str(said[0]),
-            "stderr": str(said[1]),
+            "stdout": str(self.folder.parent / "stdout"),
+            "stderr": str(self.folder.parent / "stderr"),
             "user": user,
         }
         assert self.warm.stdin
-        assert self.warm.stdout
         self.warm.stdin.write(json.dumps(order) + "\n")
         self.warm.stdin.flush()
-        code = int(self.warm.stdout.readline())
+        return self._answer()
+
+    def finish(self) -> Done:
+        """Wait for what `start` began."""
+        code = self._answer()
+        said = (self.folder.parent / name for name in ("stdout", "stderr"))
         out, err = (path.read_text("utf-8", "surrogateescape") for path in said)
         assert PASSWORD not in out + err
         assert "Traceback" not in out + err
-        return subprocess.CompletedProcess(order["arguments"], code, out, err)  # type: ignore[arg-type]
+        return subprocess.CompletedProcess("dbperf", code, out, err)
+
+    def _answer(self) -> int:
+        assert self.warm.stdout
+        return int(self.warm.stdout.readline())
 
     def refused(self, *arguments: object, user: int | None = None) -> str:
         """The one line on stderr of a command that must fail with 2, and print nothing."""

@@ -108,8 +108,8 @@ def test_torn_workload(dbperf: CommandLine, db: str, share: float) -> None:
     ("arguments", "says"),
     [
         (["--sql", "q.sql", "--format", "xml"], "'xml' is not one of 'terminal', 'json'"),
-        (["--sql", "q.sql", "--fail-on", "fatal"], "'fatal' is not one of 'never', 'info', 'warning', 'error'"),
-        (["--sql", "q.sql", "--environment", "prod"], "'prod' is not one of 'production', 'staging', 'disposable'"),
+        (["--sql", "q.sql", "--fail-on", "fatal"], "'fatal' is not one of 'never', 'info'"),
+        (["--sql", "q.sql", "--environment", "prod"], "'prod' is not one of 'production', 'staging'"),
         (["--sql", "q.sql", "--verify"], "--verify builds indexes and runs statements; point --db at a copy"),
         (["--sql", "q.sql", "--workload", "w"], "give either --workload FILE or --sql FILE|DIR"),
         ([], "give either --workload FILE or --sql FILE|DIR"),
@@ -137,9 +137,10 @@ def test_what_does_not_parse_is_told_and_the_rest_is_judged(dbperf: CommandLine,
     dbperf.write("sql/b.sql", "SELECT 1 FROM item WHERE (id = 1;\nSELECT * FROM item WHERE id = 3;\n")
     done = dbperf("analyze", "--db", db, "--sql", "sql", "--format", "json")
     assert done.returncode == 2
+    reason = "not explained: the server finds a syntax error: syntax error at or near"
     assert done.stderr.splitlines() == [
-        'dbperf: sql/a.sql:4: not explained: the server finds a syntax error: syntax error at or near "SELEC"',
-        'dbperf: sql/b.sql:1: not explained: the server finds a syntax error: syntax error at or near ";"',
+        f'dbperf: sql/a.sql:4: {reason} "SELEC"',
+        f'dbperf: sql/b.sql:1: {reason} ";"',
     ]
     report = json.loads(done.stdout)
     assert [each["id"] for each in report["recommendations"]] == ["DBP101:public.item(owner)"]

@@ -3,7 +3,8 @@
 A fresh interpreter takes a second to import SQLAlchemy, psycopg and sqlglot, too long for a hundred command
 lines. The child is a process like any other: files, signals, account and exit code are its own.
 
-Each line of stdin is a JSON object (see `CommandLine`); the child's exit code is the answer.
+Each line of stdin is a JSON object (see `CommandLine`); the answer is the child's process id, and at its end
+its exit code.
 """
 
 import json
@@ -35,5 +36,6 @@ for line in sys.stdin:
     pid = os.fork()
     if not pid:
         child(json.loads(line))
+    print(pid, flush=True)
     _, status = os.waitpid(pid, 0)
     print(os.waitstatus_to_exitcode(status), flush=True)
