@@ -33,16 +33,13 @@ class Subject:
     named: Mapping[TableRef, Table]
     sets: ParameterSets
     plans: tuple[Plan, ...]
+    cost: float
+    """Planner cost of an execution today: the mean over the parameter sets."""
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables that the text names, each once."""
         return tuple({table.qualified: table for table in self.named.values()}.values())
-
-    @property
-    def cost(self) -> float:
-        """Planner cost of an execution today: the mean over the parameter sets."""
-        return mean_cost(self.plans)
 
     @property
     def weight(self) -> float:
@@ -90,7 +87,7 @@ def prepare(statement: Statement, facts: StatementFacts, catalog: Catalog, expla
             raise
         sets = ParameterSets("generic")  # a made value did not fit where it was bound
         plans = plan_all(statement, sets, explain)
-    return Subject(statement, facts, named, sets, plans)
+    return Subject(statement, facts, named, sets, plans, mean_cost(plans))
 
 
 def plan_all(statement: Statement, sets: ParameterSets, explain: Explain) -> tuple[Plan, ...]:

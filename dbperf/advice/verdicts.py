@@ -141,7 +141,7 @@ def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[Ind
     if failed := [found.failed[spec] for spec in candidates(subject) if spec in found.failed]:
         return f"not judged: {failed[0]}"
     if not trials:
-        return f"no index suggested: {because or 'those that its conditions could use exist'}"
+        return f"no index suggested: {because or 'no condition or sort asks for one that is missing'}"
     best = min(trials, key=lambda trial: trial.cost(subject))
     tried = f"best of {len(trials)} tried, {_cost(best, subject)}"
     return f"no index helps: {because}; {tried}" if because else f"no index helps: {tried}"

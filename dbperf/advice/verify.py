@@ -90,7 +90,7 @@ def _timing(whatif: BuildWhatIf, index: WhatIfIndex, subject: Subject) -> Timing
     except StatementError as error:
         if error.sqlstate == "57014":
             return f"it ran for more than {RUN_TIMEOUT_MS // 1000} s"
-        return f"it failed when run: {error.reason}"
+        return f"it failed when run (SQLSTATE {error.sqlstate})"
     before, after = zip(*pairs, strict=True)
     return Timing(fmean(before), fmean(after))
 

@@ -34,11 +34,13 @@ def read_only(connection: Connection, timeout_ms: int = PLAN_TIMEOUT_MS) -> Iter
     """
     try:
         with connection.transaction(force_rollback=True):
-            connection.execute("SET LOCAL transaction_read_only = on")
-            connection.execute(f"SET LOCAL statement_timeout = {timeout_ms:d}".encode())
-            connection.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS:d}".encode())
-            # The values at hand decide, as they do for the app's first executions.
-            connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            # One round trip. The values at hand decide, as they do for the app's first executions.
+            connection.execute(
+                "SET LOCAL transaction_read_only = on;"
+                f"SET LOCAL statement_timeout = {timeout_ms:d};"
+                f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS:d};"
+                "SET LOCAL plan_cache_mode = force_custom_plan".encode()
+            )
             with psycopg.RawCursor(connection) as cursor:
                 yield cursor
     except UnicodeEncodeError:

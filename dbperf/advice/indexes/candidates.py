@@ -47,7 +47,7 @@ def candidates(subject: Subject) -> tuple[IndexSpec, ...]:
         for wanted in _wanted(subject, ref, table) if is_large(table) else ():
             for keys in _orders(wanted):
                 spec = IndexSpec(table.schema, table.name, _distinct(keys)[:MAX_KEYS])
-                if spec.keys and not exists(spec, table):
+                if spec.keys and not exists(spec, table) and not _starts_unique(spec, table):
                     found[spec] = None
     return tuple(found)
 
@@ -64,6 +64,17 @@ def exists(spec: IndexSpec, table: Table) -> bool:
         if all(same) or not any(same):  # a B-tree is read backwards as well
             return True
     return False
+
+
+def _starts_unique(spec: IndexSpec, table: Table) -> bool:
+    """Whether the first keys alone find a single row, by an index that exists."""
+    return any(
+        index.unique
+        and index.valid
+        and index.plain
+        and set(index.keys) == set(spec.columns[: len(index.keys)])
+        for index in table.indexes
+    )
 
 
 def _wanted(subject: Subject, ref: TableRef, table: Table) -> Iterator[_Wanted]:

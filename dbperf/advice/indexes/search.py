@@ -7,11 +7,11 @@ statements. Each is planned alone; the chosen are planned together at the end, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from dbperf.advice.indexes.candidates import candidates, exists
+from dbperf.advice.indexes.candidates import candidates
 from dbperf.advice.subject import Subject, mean_cost, plan_all
 from dbperf.errors import StatementError
 from dbperf.model.facts import Role, TableRef
@@ -77,19 +77,38 @@ class Found:
 
 def search(subjects: Sequence[Subject], whatif: WhatIf, progress: Progress) -> Found:
     """The indexes that are worth having for `subjects`, by planner cost. Fingerprints must differ."""
-    expensive = [subject for subject in subjects if subject.cost >= WORTHWHILE_COST]
-    wanted = _wanted(expensive)
+    expensive = _expensive(subjects)
+    specs = dict.fromkeys(spec for subject in expensive for spec in candidates(subject))
     trials: list[Trial] = []
     failed: dict[IndexSpec, str] = {}
-    for number, (spec, takers) in enumerate(wanted.items()):
-        progress(number / len(wanted), f"what if {spec.table} ({', '.join(spec.columns)})")
-        if _hopeless(spec, takers, trials):
-            continue
-        try:
-            trials.append(_try((spec,), takers, whatif))
-        except StatementError as error:
-            failed[spec] = error.reason
+    # The widest first: where it helps nothing, what it starts with need not be built.
+    for number, spec in enumerate(sorted(specs, key=lambda spec: -len(spec.keys))):
+        progress(number / len(specs), f"what if {spec.table} ({', '.join(spec.columns)})")
+        _add(trials, failed, spec, expensive, whatif)
+    for spec in _reordered(_greedy(trials, expensive)):
+        _add(trials, failed, spec, expensive, whatif)
     return choose(Found(Trial((), {}, {}), tuple(trials), failed), subjects, whatif)
+
+
+def _expensive(subjects: Sequence[Subject]) -> list[Subject]:
+    return [subject for subject in subjects if subject.cost >= WORTHWHILE_COST]
+
+
+def _add(
+    trials: list[Trial],
+    failed: dict[IndexSpec, str],
+    spec: IndexSpec,
+    subjects: Sequence[Subject],
+    whatif: WhatIf,
+) -> None:
+    """Try one index on the statements whose plan it may change, unless it is known to be no use."""
+    takers = [each for each in subjects if _may_use(each, spec)]
+    if _hopeless(spec, takers, trials):
+        return
+    try:
+        trials.append(_try((spec,), takers, whatif))
+    except StatementError as error:
+        failed[spec] = error.reason
 
 
 def choose(
@@ -97,7 +116,7 @@ def choose(
 ) -> Found:
     """`found` with the best set of what was tried, without those that turned out bad when executed."""
     trials = [trial for trial in found.trials if trial.spec not in rejected]
-    specs = _greedy(trials, [subject for subject in subjects if subject.cost >= WORTHWHILE_COST])
+    specs = _greedy(trials, _expensive(subjects))
     try:
         return Found(_together(specs, subjects, whatif), found.trials, found.failed)
     except StatementError as error:  # built a moment ago; now a lock or the disk is in the way
@@ -105,23 +124,14 @@ def choose(
         return Found(Trial((), {}, {}), found.trials, {**found.failed, **reasons})
 
 
-def _wanted(subjects: Sequence[Subject]) -> dict[IndexSpec, list[Subject]]:
-    """All candidates, the widest first, each with the statements whose plan it may change."""
-    tables = {table.qualified: table for subject in subjects for table in subject.tables}
-    specs = dict.fromkeys(spec for subject in subjects for spec in candidates(subject))
-    specs |= dict.fromkeys(spec for spec in _reordered(specs) if not exists(spec, tables[spec.qualified]))
-    widest_first = sorted(specs, key=lambda spec: -len(spec.keys))
-    return {spec: [each for each in subjects if _may_use(each, spec)] for spec in widest_first}
-
-
-def _reordered(specs: Iterable[IndexSpec]) -> list[IndexSpec]:
-    """Those with a later key put first that another candidate is alone: one index may then serve both."""
-    single = {(spec.qualified, spec.keys[0]) for spec in specs if len(spec.keys) == 1}
+def _reordered(chosen: Sequence[IndexSpec]) -> list[IndexSpec]:
+    """Chosen indexes with a later key put first that is chosen alone, too: one may then do for both."""
+    alone = {(spec.qualified, spec.keys[0]) for spec in chosen if len(spec.keys) == 1}
     return [
         IndexSpec(spec.schema, spec.table, (key, *(other for other in spec.keys if other != key)))
-        for spec in specs
+        for spec in chosen
         for key in spec.keys[1:]
-        if (spec.qualified, key) in single
+        if (spec.qualified, key) in alone
     ]
 
 

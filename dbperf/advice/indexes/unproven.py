@@ -8,6 +8,7 @@ from dbperf.advice.indexes.candidates import candidates
 from dbperf.advice.indexes.search import WORTHWHILE_COST
 from dbperf.advice.subject import Subject, is_large
 from dbperf.model.catalog import Catalog
+from dbperf.model.facts import Role
 from dbperf.model.index import IndexSpec, quoted
 from dbperf.model.plan import PlanNode
 
@@ -27,15 +28,29 @@ def suggest(subjects: Sequence[Subject], catalog: Catalog) -> dict[IndexSpec, tu
         filtered = _filters(subject, catalog)
         first: dict[str, IndexSpec] = {}
         for spec in candidates(subject):
-            if any(quoted(spec.keys[0].column) in text for text in filtered.get(spec.qualified, ())):
+            texts = filtered.get(spec.qualified, ())
+            if any(quoted(spec.keys[0].column) in text for text in texts) and _bound(subject, spec):
                 first.setdefault(spec.qualified, spec)
         for spec in first.values():
             wanted.setdefault(spec, []).append(subject.statement.fingerprint)
     return _merged(wanted)
 
 
+_BY_VALUE = frozenset({Role.EQUALITY, Role.IN, Role.IS_NULL, Role.RANGE, Role.LIKE_PREFIX})
+
+
+def _bound(subject: Subject, spec: IndexSpec) -> bool:
+    """Whether every row must meet a condition on the leading column: one side of an OR promises nothing."""
+    return any(
+        use.conjunct and use.role in _BY_VALUE
+        for column in subject.facts.columns
+        if column.name == spec.keys[0].column
+        for use in column.uses
+    )
+
+
 def _filters(subject: Subject, catalog: Catalog) -> dict[str, list[str]]:
-    """Filters of sequential scans that keep few rows of a large table, by table (of a partition, the root)."""
+    """Filters of sequential scans that keep few rows of a large table, by table; partitions by their root."""
     scans = [
         node for plan in subject.plans for node in plan.root.walk() if node.kind == "Seq Scan" and node.filter
     ]

@@ -245,11 +245,10 @@ def _write_cost(spec: IndexSpec, subjects: Sequence[Subject]) -> str:
     inserts = _calls(each for each in subjects if each.facts.kind == "insert" and spec.table in each.written)
     updates = _calls(each for each in subjects if _updates(each, spec))
     if not inserts and not updates:
-        return "no captured statement inserts into the table or updates these columns"
-    paid = [f"{inserts:,} captured INSERTs"] * bool(inserts) + [f"{updates:,} UPDATEs of its columns"] * bool(
-        updates
-    )
-    return f"one more index to maintain for {' and '.join(paid)}"
+        return "no statement of this workload inserts into the table or updates these columns"
+    paid = [f"{inserts:,} INSERTs"] if inserts else []
+    paid += [f"{updates:,} UPDATEs of its columns"] if updates else []
+    return f"one more index to maintain for this workload's {' and '.join(paid)}"
 
 
 def _calls(subjects: Iterable[Subject]) -> int:
