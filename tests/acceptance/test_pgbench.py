@@ -102,7 +102,7 @@ def test_pgbench(
     assert advice["verification"]["seconds_after"] < advice["verification"]["seconds_before"]
     served = {each["sql"].split()[0].upper(): each for each in advice["evidence"]}
     assert set(served) == {"UPDATE", "SELECT"}
-    assert served["UPDATE"]["not_timed"] == "it writes"
+    assert served["UPDATE"]["not_timed"].startswith("it writes")
     assert served["SELECT"]["plan_before"] == "Seq Scan on pgbench_accounts"
 
     said = verdicts(report)

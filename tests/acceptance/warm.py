@@ -7,6 +7,7 @@ Each line of stdin is a JSON object (see `CommandLine`); the answer is the child
 its exit code.
 """
 
+import gc
 import json
 import os
 import sys
@@ -31,6 +32,8 @@ def child(order: dict[str, Any]) -> NoReturn:
     sys.argv = ["dbperf", *order["arguments"]]
     main()
 
+
+gc.freeze()  # so that a child's garbage collector does not copy what it shares with us
 
 for line in sys.stdin:
     pid = os.fork()
