@@ -89,7 +89,12 @@ def code(sql: str) -> str:
 
 
 def spaced(sql: str) -> str:
-    """`sql` with a space where sqlglot would take a `$n` for the tag of a dollar quote, as in `$1,$2`."""
+    """`sql` with a space where sqlglot would take a `$n` for the tag of a dollar quote, as in `$1,$2`.
+
+    It also looks for that quote's end behind a `$n`, and trips over `''` at the end of the text.
+    """
+    if sql.endswith(("''", "\\'")) and "$" in sql:
+        sql += " "
     if not _GLUED.search(sql):
         return sql
     plain = code(sql)

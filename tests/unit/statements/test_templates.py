@@ -11,6 +11,8 @@ from dbperf.statements import template
         ("SELECT 'a', 1, 1.5, .5, -3, 1_000 FROM t", "SELECT $1, $2, $3, $4, $5, $6 FROM t"),
         ("SELECT  *\n FROM t -- secret\n WHERE /* x */ a = 'x'", "SELECT * FROM t WHERE a = $1"),
         ("a = $2 AND b = 'x'", "a = $2 AND b = $3"),
+        ("a = $1 AND b = ''", "a = $1 AND b = $2"),
+        ("a = $1 AND b = E'\\''", "a = $1 AND b = $2"),
         (
             "SELECT E'it\\'s', 'a''b', $$x$$, $t$y$t$, U&'z' UESCAPE '!', B'01', X'1f', N'n'",
             "SELECT $1, $2, $3, $4, $5, $6, $7, $8",
