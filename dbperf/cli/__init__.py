@@ -44,9 +44,10 @@ def main() -> NoReturn:
         code = _say(str(error))
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in the buffer
+        # A pipe that broke is a reader (head, less) that has seen enough.
+        code = 0 if isinstance(error, BrokenPipeError) else _say(error.strerror or str(error))
     sys.exit(code)
 
 

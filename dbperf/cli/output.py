@@ -94,10 +94,11 @@ def _stdout() -> Iterator[IO[str]]:
 
 
 def _write(path: Path, text: str) -> None:
-    if path.exists() and not path.is_file():  # a pipe, a device: nothing to replace
+    path = Path(os.path.realpath(path))  # what a link leads to is replaced, and not the link
+    replaceable = path.is_file() and os.access(path.parent, os.W_OK)
+    if path.exists() and not replaceable:  # a pipe, a device, a file in somebody else's folder
         path.write_text(text, "utf-8", "backslashreplace")
         return
-    path = Path(os.path.realpath(path))  # what a link leads to is replaced, and not the link
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:

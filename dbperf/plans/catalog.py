@@ -111,7 +111,7 @@ def read_catalog(connection: Connection) -> Catalog:
     try:
         with connection.transaction(force_rollback=True):
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            connection.execute("SET LOCAL statement_timeout = '60s'")
+            connection.execute("SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '5s'")
             return _read(connection)
     except psycopg.Error as error:
         raise ConnectError(f"the catalog cannot be read: {reason_of(error)}") from None

@@ -69,6 +69,11 @@ def test_output_without_permission(dbperf: CommandLine, db: str) -> None:
     assert line == "dbperf: -o report.json: no permission to write"
     assert kept.read_text() == "kept"
 
+    kept.chmod(0o666)
+    dbperf.folder.chmod(0o755)  # no file can be made in it, so this one is written where it is
+    assert dbperf("analyze", "--db", db, "--sql", "q.sql", "-o", "report.json", user=NOBODY).returncode == 0
+    assert kept.read_text() != "kept"
+
     (dbperf.folder / "locked").mkdir(mode=0o555)
     line = dbperf.refused("analyze", "--db", db, "--sql", "q.sql", "-o", "locked/r", user=NOBODY)
     assert line == "dbperf: -o locked/r: no permission to write"
