@@ -1,0 +1,9 @@
+-- schema
+CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, status text NOT NULL, city text, note text, created_at timestamptz NOT NULL);
+INSERT INTO orders SELECT i, i % 5000, CASE WHEN i % 200 = 0 THEN 'open' ELSE 'done' END, 'city ' || i % 30, repeat('x', 60),
+  timestamptz '2024-01-01 00:00+00' + i * interval '1 minute' FROM generate_series(1, 60000) i;
+CREATE VIEW mine AS SELECT * FROM orders WHERE status = 'open';
+-- statements
+SELECT * FROM mine WHERE user_id = 4;
+-- expect
+verdict: not judged: it reads orders through mine

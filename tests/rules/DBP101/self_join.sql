@@ -1,0 +1,10 @@
+-- schema
+CREATE TABLE orders (id int PRIMARY KEY, user_id int NOT NULL, status text NOT NULL, city text, note text, created_at timestamptz NOT NULL);
+INSERT INTO orders SELECT i, i % 5000, CASE WHEN i % 200 = 0 THEN 'open' ELSE 'done' END, 'city ' || i % 30, repeat('x', 60),
+  timestamptz '2024-01-01 00:00+00' + i * interval '1 minute' FROM generate_series(1, 60000) i;
+ALTER TABLE orders ADD parent_id int;
+UPDATE orders SET parent_id = id / 3;
+-- statements
+SELECT a.id, b.id FROM orders a JOIN orders b ON b.parent_id = a.id WHERE a.id = 77;
+-- expect
+public.orders(parent_id)
