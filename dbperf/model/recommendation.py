@@ -49,7 +49,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a change does to one statement; costs and seconds per execution, medians over parameter sets.
+    """What a change does to one statement; costs and seconds per execution, means over parameter sets.
 
     `parameters` says where the values came from: captured, statistics, none (there are none to bind) or
     generic. `not_timed` says why the statement was not, or may not be, executed.

@@ -18,16 +18,16 @@ Without a database where an index may be built, a finding says `unverified` and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from dbperf.advice.ddl import free_name, model_code
 from dbperf.advice.indexes.search import Trial
+from dbperf.advice.indexes.write_cost import write_cost
 from dbperf.advice.subject import Subject, mean_cost
 from dbperf.advice.verify import Timing, why_not_timed
 from dbperf.model.catalog import Catalog
-from dbperf.model.facts import Role
-from dbperf.model.index import IndexKey, IndexSpec
+from dbperf.model.index import IndexSpec
 from dbperf.model.plan import Plan
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
 from dbperf.model.workload import CallSite
@@ -106,7 +106,7 @@ def recommend(
         (each for each in subjects if each.statement.fingerprint in proof.plans),
         key=lambda each: -each.statement.execute_seconds,
     )
-    name = _free_name(spec, catalog)
+    name = free_name(spec, catalog)
     evidence = tuple(_evidence(each, proof, catalog, name) for each in served)
     concurrently = table.kind != "p"
     return Recommendation(
@@ -119,10 +119,10 @@ def recommend(
         statements=tuple(each.statement.fingerprint for each in served),
         call_sites=_call_sites(served),
         ddl=(spec.ddl(name=name, concurrently=concurrently) + ";",),
-        fix=_fix(spec, name),
+        fix=model_code(spec, name),
         evidence=evidence,
         verification=_verification(proof, evidence, catalog),
-        write_cost=_write_cost(spec, subjects),
+        write_cost=write_cost(spec, subjects),
         size_bytes=proof.index.size_bytes if proof.index else None,
         risk=_RISK if concurrently else _RISK_PARTITIONED,
     )
@@ -213,55 +213,3 @@ def _saved_share(evidence: Evidence) -> float:
 
 def _call_sites(served: Sequence[Subject]) -> tuple[CallSite, ...]:
     return tuple(site for each in served for site in each.statement.call_sites[:3])
-
-
-def _free_name(spec: IndexSpec, catalog: Catalog) -> str:
-    """A name that nothing in the schema has yet, of at most 63 bytes."""
-    taken = {
-        name
-        for table in catalog.tables.values()
-        if table.schema == spec.schema
-        for name in (table.name, *(index.name for index in table.indexes))
-    }
-    short = spec.name.encode()[:60].decode(errors="ignore")
-    names = (spec.name, *(f"{short}_{number}" for number in range(2, 100)))
-    return next((name for name in names if name not in taken), spec.name)
-
-
-def _fix(spec: IndexSpec, name: str) -> str:
-    """The index as SQLAlchemy's models declare it."""
-    parts = [json.dumps(name, ensure_ascii=False)]
-    for key in spec.keys:
-        bare = replace(key, opclass="")
-        text = json.dumps(key.column if bare == IndexKey(key.column) else bare.sql(), ensure_ascii=False)
-        parts.append(text if bare == IndexKey(key.column) else f"text({text})")
-    if operators := {key.column: key.opclass for key in spec.keys if key.opclass}:
-        parts.append(f"postgresql_ops={json.dumps(operators, ensure_ascii=False)}")
-    return f"Index({', '.join(parts)}) in __table_args__ of the model of {spec.table}"
-
-
-def _write_cost(spec: IndexSpec, subjects: Sequence[Subject]) -> str:
-    """What the captured writes of the table will pay."""
-    inserts = _calls(each for each in subjects if each.facts.kind == "insert" and spec.table in each.written)
-    updates = _calls(each for each in subjects if _updates(each, spec))
-    if not inserts and not updates:
-        return "no statement of this workload inserts into the table or updates these columns"
-    paid = [f"{inserts:,} INSERTs"] if inserts else []
-    paid += [f"{updates:,} UPDATEs of its columns"] if updates else []
-    return f"one more index to maintain for this workload's {' and '.join(paid)}"
-
-
-def _calls(subjects: Iterable[Subject]) -> int:
-    """Executions, each of an executemany counted; a statement that was given and not captured is one."""
-    return sum(max(each.statement.calls, each.statement.parameter_sets, 1) for each in subjects)
-
-
-def _updates(subject: Subject, spec: IndexSpec) -> bool:
-    """Whether it updates a column of the index; ON CONFLICT DO UPDATE and MERGE may, too."""
-    return subject.facts.kind != "insert" and any(
-        Role.WRITTEN in column.roles
-        for column in subject.facts.columns
-        if column.name in spec.columns
-        and column.table
-        and spec.table in {column.table.name} & subject.written
-    )
