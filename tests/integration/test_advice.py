@@ -233,7 +233,7 @@ def test_what_an_index_costs_is_counted_from_the_workload(server: Server, databa
     (advised,) = advise(server, database, *workload).recommendations
 
     assert advised.write_cost == (
-        "one more index to maintain for this workload's 500 INSERTs and 1 UPDATEs of its columns"
+        "one more index to maintain for this workload's 500 INSERTs and 1 UPDATE of its columns"
     )
 
 

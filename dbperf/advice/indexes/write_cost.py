@@ -15,8 +15,8 @@ def write_cost(spec: IndexSpec, subjects: Sequence[Subject]) -> str:
     updates = _calls(each for each in subjects if _updates(each, spec))
     if not inserts and not updates:
         return "no statement of this workload inserts into the table or updates these columns"
-    paid = [f"{inserts:,} INSERTs"] if inserts else []
-    paid += [f"{updates:,} UPDATEs of its columns"] if updates else []
+    paid = [f"{inserts:,} INSERT{'s' * (inserts > 1)}"] if inserts else []
+    paid += [f"{updates:,} UPDATE{'s' * (updates > 1)} of its columns"] if updates else []
     return f"one more index to maintain for this workload's {' and '.join(paid)}"
 
 
