@@ -85,7 +85,8 @@ def search(subjects: Sequence[Subject], whatif: WhatIf, progress: Progress) -> F
     for number, spec in enumerate(sorted(specs, key=lambda spec: -len(spec.keys))):
         progress(number / len(specs), f"what if {spec.table} ({', '.join(spec.columns)})")
         _add(trials, failed, spec, expensive, whatif)
-    for spec in _reordered(_greedy(trials, expensive)):
+    merged = dict.fromkeys(_reordered(_greedy(trials, expensive)))
+    for spec in (each for each in merged if each not in specs):
         _add(trials, failed, spec, expensive, whatif)
     return choose(Found(Trial((), {}, {}), tuple(trials), failed), subjects, whatif)
 
