@@ -71,7 +71,7 @@ class Server:
 
         Raises EmbeddedError where it has stopped already.
         """
-        if self._lease is None:
+        if self._lease is None or not self.folder.exists():  # its supervisor goes just after its data
             raise EmbeddedError("the embedded PostgreSQL has stopped already")
         stop = f"kill {self._lease.pid}"
         lease.keep(self._lease)

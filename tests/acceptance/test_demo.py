@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-COMMAND = [sys.executable, "-c", "from dbperf.cli import main; main()", "demo"]
+COMMAND = [str(Path(sys.executable).with_name("dbperf")), "demo"]
 
 
 @pytest.fixture
