@@ -102,7 +102,8 @@ def _analyze(
     catalog = read_catalog(connection)
     statements = _of_target(workload.statements, catalog)
     progress(_PLANNING, f"planning {len(statements):,} statements")
-    judged = [_judge(each, catalog, connection) for each in statements]
+    columns = _column_names(catalog)
+    judged = [_judge(each, columns, catalog, connection) for each in statements]
     subjects = [each.subject for each in judged if each.subject]
     if environment == "production":
         advice = _unproven(subjects, catalog, workload)
@@ -132,8 +133,10 @@ def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statem
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 
 
-def _judge(statement: Statement, catalog: Catalog, connection: Connection) -> _Judged:
-    facts = analyze_statement(statement.sql, statement.dialect, _column_names(catalog))
+def _judge(
+    statement: Statement, columns: Mapping[str, frozenset[str]], catalog: Catalog, connection: Connection
+) -> _Judged:
+    facts = analyze_statement(statement.sql, statement.dialect, columns)
     try:
         if not facts.parsed:  # by sqlglot, which knows less SQL than the server
             check_syntax(connection, statement.sql)
