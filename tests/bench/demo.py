@@ -1,6 +1,6 @@
 """The demo's own numbers: seconds, statements that became 10x faster, the total.
 
-    uv run python tests/bench/demo.py
+uv run python tests/bench/demo.py
 """
 
 from __future__ import annotations
