@@ -9,6 +9,6 @@ SELECT * FROM orders WHERE id IN (SELECT order_id FROM items WHERE sku = 'sku 7'
 SELECT * FROM orders o WHERE o.id < 50 AND NOT EXISTS (SELECT 1 FROM items i WHERE i.order_id = o.id);
 WITH mine AS (SELECT * FROM orders WHERE user_id = 7) SELECT count(*) FROM mine;
 -- expect
-public.items(sku)
+public.items(sku,order_id)
 public.items(order_id)
 public.orders(user_id)
