@@ -103,8 +103,8 @@ def _fine(subject: Subject, catalog: Catalog) -> str:
     if (seconds := subject.statement.mean_seconds) > SLOW_SECONDS:
         return (
             f"not explained by its plan: a call took {seconds:,.2f} s, yet the planner expects little work "
-            f"(cost {subject.cost:,.0f}): it waited, there were more rows than expected, or an index came since"
-            f"{_NO_RULE}"
+            f"(cost {subject.cost:,.0f}): it waited, there were more rows than expected, or an index "
+            f"came since{_NO_RULE}"
         )
     used = sorted(frozenset().union(*(plan.indexes for plan in subject.plans)))
     return f"fine: uses {', '.join(used)}" if used else "fine: cheap as it is"
