@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 
 import psycopg
@@ -15,6 +16,9 @@ collect_ignore = [] if os.geteuid() == 0 else ["integration/test_embedded_as_roo
 # ANALYZE then reads every row of tables up to 300,000, and nothing else looks at a table meanwhile, which
 # would keep VACUUM from marking its pages: the same statistics, so the same plans, each time.
 SAME_PLANS = {"default_statistics_target": "1000", "autovacuum": "off"}
+
+# What runs in the background ignores Ctrl-C, and children inherit that: the tests of Ctrl-C want the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 
