@@ -74,7 +74,8 @@ Next, your own application, on an engine of dbperf.create_engine(url):
   dbperf.perf(engine).save("app.sqlite")                     # when it has worked for a while
   dbperf analyze --db URL --workload app.sqlite"""
 
-# What a production server would have: caches that hold the shop, and no log to wait for.
+# Caches that hold the shop, nothing at work in the background, and no parallel scans: requests come several
+# at a time, as on a busy server, where the cores are shared already.
 _SERVER = {"shared_buffers": "256MB", "autovacuum": "off", "max_parallel_workers_per_gather": "0"}
 
 
