@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -99,19 +98,9 @@ def _write(path: Path, text: str) -> None:
     if path.exists() and not replaceable:  # a pipe, a device, a file in somebody else's folder
         path.write_text(text, "utf-8", "backslashreplace")
         return
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    from dbperf.workload.replacing import replacing
 
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(path, 0o666) as beside:
+        beside.write_text(text, "utf-8", "backslashreplace")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +14,7 @@ from dbperf.errors import InputError, WorkloadFileError
 from dbperf.model.histogram import Latency
 from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
 from dbperf.workload import values
+from dbperf.workload.replacing import replacing
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x64627066  # "dbpf", at byte 68 of the file: https://www.sqlite.org/fileformat2.html
@@ -56,7 +54,7 @@ def save(workload: Workload, path: str | os.PathLike[str]) -> None:
         if place.exists() and not _is_empty(place) and not _is_workload(place):
             raise InputError(f"{path}: exists and is not a dbperf workload, so it is not overwritten")
         mode = 0o600 if any(each.samples for each in workload.statements) else 0o666
-        with _replacing(place, mode) as beside, closing(sqlite3.connect(beside)) as database:
+        with replacing(place, mode) as beside, closing(sqlite3.connect(beside)) as database:
             # A rollback journal would protect a file that is thrown away when anything fails.
             database.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
             database.executescript(f"BEGIN; {_SCHEMA}")
@@ -115,29 +113,6 @@ def _what_it_is(place: Path) -> str:
     if start == _MAGIC:
         return "another program's SQLite database, not a dbperf workload"
     return "not a dbperf workload"
-
-
-@contextlib.contextmanager
-def _replacing(place: Path, mode: int) -> Iterator[Path]:
-    beside = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
-    os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    try:
-        yield beside
-        _sync(beside)
-        os.replace(beside, place)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    with contextlib.suppress(OSError):  # not every system lets a folder be opened; the file is safe already
-        _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(database: sqlite3.Connection, workload: Workload) -> None:
