@@ -19,17 +19,15 @@ from dbperf.model.catalog import Catalog
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Recommendation
-from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementReport, Target
+from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skipped, StatementReport, Target
 from dbperf.model.workload import Statement, Workload
 from dbperf.plans.catalog import read_catalog
 from dbperf.plans.connect import Connection, connect
-from dbperf.plans.explain import SYNTAX_ERROR, check_syntax, explain, reason_of
+from dbperf.plans.explain import SYNTAX_ERROR, check_syntax, explain, failure
 from dbperf.plans.whatif import WhatIfIndex
 from dbperf.plans.whatif.build import BuildWhatIf
 from dbperf.statements import analyze_statement
 from dbperf.workload.fold import merge
-
-ENVIRONMENTS = ("production", "staging", "disposable")
 
 Progress = Callable[[float, str], None]
 """Called with the share of the work that is done, 0 to 1, and what is being done."""
@@ -80,8 +78,7 @@ def analyze(
     try:
         return _analyze(workload, connection, environment, verify, progress)
     except psycopg.Error as error:
-        lost = "the server closed the connection" if connection.closed else reason_of(error)
-        raise ConnectError(lost) from None
+        raise ConnectError(str(failure(connection, error))) from None
     finally:
         connection.close()
 

@@ -9,7 +9,8 @@ import click
 from dbperf.cli.output import check_output, exit_code, output_options, write_report
 from dbperf.cli.progress import steps
 from dbperf.errors import InputError
-from dbperf.model.report import Report
+from dbperf.model.recommendation import Severity
+from dbperf.model.report import ENVIRONMENTS, Report
 from dbperf.model.workload import Workload
 
 
@@ -19,8 +20,8 @@ from dbperf.model.workload import Workload
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
 @click.option(
     "--environment",
-    type=click.Choice(("production", "staging", "disposable")),
-    default="production",
+    type=click.Choice(ENVIRONMENTS),
+    default=ENVIRONMENTS[0],
     show_default=True,
     help="Indexes are tried by building them, never in production.",
 )
@@ -29,7 +30,7 @@ from dbperf.model.workload import Workload
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(("never", "info", "warning", "error")),
+    type=click.Choice(("never", *(each.value for each in Severity))),
     default="never",
     show_default=True,
     help="Exit with 1 on a finding of this severity or above.",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from dbperf.model.recommendation import Recommendation, Severity
 from dbperf.model.workload import Statement
 
+ENVIRONMENTS = ("production", "staging", "disposable")
+"""What a database may be, the one that must never be touched first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

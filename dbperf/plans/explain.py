@@ -46,9 +46,7 @@ def read_only(connection: Connection, timeout_ms: int = PLAN_TIMEOUT_MS) -> Iter
     except UnicodeEncodeError:
         raise StatementError("its text has no form in UTF-8") from None
     except psycopg.Error as error:
-        if connection.closed:
-            raise ConnectError("the server closed the connection") from None
-        raise StatementError(reason_of(error), error.sqlstate) from None
+        raise failure(connection, error) from None
 
 
 def explain(connection: Connection, sql: str, parameters: Sequence[Any] | None) -> Plan:
@@ -102,6 +100,13 @@ def _only_value(cursor: psycopg.RawCursor[Any]) -> Any:
     if row is None:
         raise StatementError("the server returned no plan")
     return row[0]
+
+
+def failure(connection: Connection, error: psycopg.Error, about: str = "") -> ConnectError | StatementError:
+    """What to raise for an error of the server: that the connection ended, or that it refused something."""
+    if connection.closed:
+        return ConnectError("the server closed the connection")
+    return StatementError(about + reason_of(error), error.sqlstate)
 
 
 _REASONS = {

@@ -9,11 +9,11 @@ from typing import Any
 
 import psycopg
 
-from dbperf.errors import ConnectError, StatementError, UnsafeError
+from dbperf.errors import StatementError, UnsafeError
 from dbperf.model.index import IndexSpec, quoted
 from dbperf.model.plan import Plan
 from dbperf.plans.connect import Connection
-from dbperf.plans.explain import LOCK_TIMEOUT_MS, explain, reason_of, run
+from dbperf.plans.explain import LOCK_TIMEOUT_MS, explain, failure, run
 from dbperf.plans.whatif import WhatIfIndex
 
 BUILD_TIMEOUT_MS = 120_000
@@ -65,9 +65,7 @@ class BuildWhatIf:
                 run(cursor, _JUDGE, [f"{quoted(spec.schema)}.{name}"])
                 row = cursor.fetchone()
         except psycopg.Error as error:
-            if self.connection.closed:
-                raise ConnectError("the server closed the connection") from None
-            raise StatementError(f"{spec.name} cannot be built: {reason_of(error)}", error.sqlstate) from None
+            raise failure(self.connection, error, f"{spec.name} cannot be built: ") from None
         names, size, ignored = row or ((), 0, True)
         if ignored:
             # The planner ignores such an index in silence until every older snapshot is gone: a plan
