@@ -148,9 +148,9 @@ def _apply(report: Report, server: Server, tell: Tell) -> None:
 def _bar() -> Iterator[Callable[[_Phase], Tell]]:
     """One progress bar over all phases, on stderr, on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("starting PostgreSQL", total=1.0)
-        progress.disable = not progress.console.is_terminal
 
         def enter(phase: _Phase) -> Tell:
             done = sum(each.weight for each in _PHASES[: _PHASES.index(phase)])

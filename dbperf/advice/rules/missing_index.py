@@ -204,8 +204,8 @@ def _severity(evidence: Sequence[Evidence], served: Sequence[Subject], captured_
 
 
 def _saved_share(evidence: Evidence) -> float:
-    if evidence.seconds_before and evidence.seconds_after is not None:
-        return 1 - evidence.seconds_after / evidence.seconds_before
+    if (measured := evidence.saved_share) is not None:
+        return measured
     if evidence.cost_after is not None:
         return 1 - evidence.cost_after / evidence.cost_before
     return 0.0  # unverified: nothing is promised
