@@ -43,7 +43,7 @@ class Perf:
         """
         if self._capture is None:
             return Workload()
-        from dbperf.workload import fold
+        from dbperf.workload.fold import fold
 
         return fold(self._capture.observed(), self._capture.unseen())
 
@@ -56,7 +56,7 @@ class Perf:
         """
         if self._capture is None:
             return
-        from dbperf.workload import save
+        from dbperf.workload.file import save
 
         save(self.workload(), path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tomllib
 from collections.abc import Callable, Mapping
@@ -28,6 +29,10 @@ class Settings:
 
     enabled: bool | Unset = UNSET
     """Off: the engine is a plain SQLAlchemy engine."""
+    store: str | Unset = UNSET
+    """Where what ran is written by itself: a file, or the postgresql:// URL of a store that many share."""
+    flush_seconds: float | Unset = UNSET
+    """How often that happens, about."""
     capture_parameters: bool | Unset = UNSET
     """Keep a few parameter sets of each statement. Off by default: they are your users' data."""
     max_statements: int | Unset = UNSET
@@ -43,6 +48,8 @@ class Resolved:
     """Settings with every field decided."""
 
     enabled: bool = True
+    store: str = ""
+    flush_seconds: float = 1.0
     capture_parameters: bool = False
     max_statements: int = 5000
     app_prefixes: tuple[str, ...] = ()
@@ -101,8 +108,20 @@ def _paths(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
 
 
-_READERS: dict[type, Callable[[str], object]] = {bool: _boolean, int: int, tuple: _paths}
-_FORMS = {bool: "1 or 0", int: "a positive whole number", tuple: "a list of paths"}
+_READERS: dict[type, Callable[[str], object]] = {
+    bool: _boolean,
+    int: int,
+    float: float,
+    str: str,
+    tuple: _paths,
+}
+_FORMS = {
+    bool: "1 or 0",
+    int: "a positive whole number",
+    float: "a positive number of seconds",
+    str: "a file or a URL",
+    tuple: "a list of paths",
+}
 
 
 def from_text(name: str, text: str, source: str) -> object:
@@ -118,6 +137,9 @@ def _checked(name: str, value: Any, source: str) -> object:
     form = type(getattr(Resolved(), name))
     if form is tuple and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
         return tuple(value)
-    if type(value) is form and not (form is int and value < 1):
+    if form is float and type(value) is int:
+        value = float(value)
+    if type(value) is form and not (form in (int, float) and not 0 < value < math.inf):
         return value
-    raise InputError(f"{source}: {name} takes {_FORMS[form]}, not {value!r}")
+    shown = "" if form is str else f", not {value!r}"  # a store's URL may hold a password
+    raise InputError(f"{source}: {name} takes {_FORMS[form]}{shown}")

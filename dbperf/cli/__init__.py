@@ -8,26 +8,38 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from dbperf import __version__
-from dbperf.cli.analyze import analyze
-from dbperf.cli.demo import demo
 from dbperf.errors import DbperfError
 
 USAGE, INTERRUPTED = 2, 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_COMMANDS = ("analyze", "demo")
+
+
+class _Commands(click.Group):
+    """Loads a command's module when it is asked for: `record` must start at once, whatever `analyze` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"dbperf.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dbperf")
 def commands() -> None:
     """Which line of your code makes the database slow, what to change, and the proof."""
-
-
-commands.add_command(analyze)
-commands.add_command(demo)
 
 
 def main() -> NoReturn:

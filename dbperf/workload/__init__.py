@@ -1,6 +1,4 @@
-"""Observations folded into statements; saved and loaded."""
+"""Observations folded into statements; saved, loaded, and kept in a store.
 
-from dbperf.workload.file import load, save
-from dbperf.workload.fold import fold, merge
-
-__all__ = ["fold", "load", "merge", "save"]
+Nothing is imported here: a recorded process loads the spool alone, and neither sqlglot nor the store.
+"""

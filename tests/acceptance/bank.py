@@ -12,7 +12,8 @@ import sys
 from sqlalchemy import URL, Connection, MetaData, create_engine, insert, select, update
 
 import dbperf
-from dbperf.workload import merge, save
+from dbperf.workload.file import save
+from dbperf.workload.fold import merge
 
 _, host, port, database, file = sys.argv
 TRANSACTIONS = 5

@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 import dbperf as package
 from dbperf.embedded import Server
-from dbperf.workload import merge, save
+from dbperf.workload.file import save
+from dbperf.workload.fold import merge
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import CommandLine

@@ -16,7 +16,7 @@ from dbperf.model.workload import Statement, Workload
 from dbperf.plans.connect import connect
 from dbperf.plans.explain import explain
 from dbperf.statements import analyze_statement
-from dbperf.workload import save
+from dbperf.workload.file import save
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import CommandLine

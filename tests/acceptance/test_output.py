@@ -102,7 +102,7 @@ SAVE = """
 import resource, sys
 from dbperf.errors import InputError
 from dbperf.model.workload import Statement, Workload
-from dbperf.workload import save
+from dbperf.workload.file import save
 many = tuple(Statement(f"SELECT {n}", str(n), "postgresql", "h/1/d") for n in range(5000))
 save(Workload(many[:1]), "w.dbperf")
 resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, 64 * 1024))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 import dbperf
 from dbperf import Settings
 from dbperf.model.workload import Sample, Statement, Workload
-from dbperf.workload import load
+from dbperf.workload.file import load
 
 
 class Base(DeclarativeBase):

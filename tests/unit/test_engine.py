@@ -225,7 +225,7 @@ def test_close_takes_everything_off_and_keeps_what_was_seen() -> None:
 
 
 def test_save(tmp_path: Path) -> None:
-    from dbperf.workload import load
+    from dbperf.workload.file import load
 
     engine = dbperf.create_engine("sqlite://")
     run(engine)

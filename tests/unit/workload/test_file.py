@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from dbperf.errors import InputError, WorkloadFileError
 from dbperf.model.histogram import Latency
 from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
-from dbperf.workload import load, save, values
+from dbperf.workload import values
+from dbperf.workload.file import load, save
 
 PARAMETERS: tuple[Any, ...] = (
     None,
@@ -245,7 +246,7 @@ FULL_DISK = """
 import sys
 from dbperf.errors import InputError
 from dbperf.model.workload import Statement, Workload
-from dbperf.workload import save
+from dbperf.workload.file import save
 try:
     save(Workload(tuple(Statement("x" * 5000, str(each), "sqlite", "d") for each in range(100))), sys.argv[1])
 except InputError as error:

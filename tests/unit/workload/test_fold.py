@@ -6,7 +6,7 @@ from typing import Any
 
 from dbperf.model.histogram import Latency
 from dbperf.model.workload import CallSite, Observed, Sample, Unseen
-from dbperf.workload import fold, merge
+from dbperf.workload.fold import fold, merge
 
 BY_ID = "SELECT name FROM author WHERE id = %(id_1)s"
 
