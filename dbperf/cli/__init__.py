@@ -23,12 +23,12 @@ _COMMANDS = ("analyze", "demo")
 
 
 class _Commands(click.Group):
-    """Loads a command's module when it is asked for: `record` must start at once, whatever `analyze` needs."""
+    """Loads a command's module when it is asked for: `record` starts at once, whatever `analyze` needs."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(import_module(f"dbperf.cli.{cmd_name}"), cmd_name)
