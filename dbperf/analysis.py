@@ -244,7 +244,7 @@ def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> Sta
 
 def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
     unseen = workload.coverage
-    notes = []
+    notes = list(workload.notes)
     if unseen.folded_calls:
         notes.append(
             f"{unseen.folded_calls:,} executions are counted in no statement: max_statements was reached"

@@ -87,10 +87,11 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Statements, the slowest in total first."""
+    """Statements, the slowest in total first. `notes` say, a sentence each, what its source left out."""
 
     statements: tuple[Statement, ...] = ()
     coverage: Unseen = field(default_factory=Unseen)
+    notes: tuple[str, ...] = ()
 
     @property
     def execute_seconds(self) -> float:

@@ -26,6 +26,7 @@ def merge(workloads: Iterable[Workload]) -> Workload:
     """One workload of several, as if they had been observed together."""
     alike: defaultdict[tuple[str, str, str], list[Statement]] = defaultdict(list)
     coverage = Unseen()
+    notes: dict[str, None] = {}
     for workload in workloads:
         for each in workload.statements:
             alike[each.fingerprint, each.dialect, each.database].append(each)
@@ -33,9 +34,10 @@ def merge(workloads: Iterable[Workload]) -> Workload:
             folded_calls=coverage.folded_calls + workload.coverage.folded_calls,
             observer_failures=coverage.observer_failures + workload.coverage.observer_failures,
         )
+        notes |= dict.fromkeys(workload.notes)
     statements = [_together(each) for each in alike.values()]
     statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint))
-    return Workload(tuple(statements), coverage)
+    return Workload(tuple(statements), coverage, tuple(notes))
 
 
 # Keyed by what was sent: an application sends the same strings again and again, and parsing one takes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dbperf.model.histogram import Latency
@@ -102,4 +103,6 @@ def test_merge_adds_workloads_and_what_they_did_not_see() -> None:
     assert [(each.calls, each.execute_seconds) for each in both.statements] == [(2, 3.0), (1, 0.0)]
     assert both.coverage == Unseen(folded_calls=3, observer_failures=1)
     assert merge([both]) == both
+    noted = merge([replace(one, notes=("a", "b")), replace(two, notes=("b", "c"))])
+    assert noted.notes == ("a", "b", "c")
     assert merge([]).statements == ()
