@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -13,11 +14,14 @@ from dbperf.model.recommendation import Severity
 from dbperf.model.report import ENVIRONMENTS, Report
 from dbperf.model.workload import Workload
 
+SOURCES = ("pg_stat_statements",)
+
 
 @click.command(short_help="Judge a workload on a database.")
 @click.option("--db", "target", required=True, metavar="DSN", help="A libpq string or a postgresql:// URL.")
 @click.option("--workload", "file", type=click.Path(path_type=Path), help="What perf.save() wrote.")
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
+@click.option("--from", "source", type=click.Choice(SOURCES), help="What the server counted itself.")
 @click.option(
     "--environment",
     type=click.Choice(ENVIRONMENTS),
@@ -42,6 +46,7 @@ def analyze(
     target: str,
     file: Path | None,
     sql: Path | None,
+    source: str | None,
     environment: str,
     verify: bool,
     fail_on: str,
@@ -49,11 +54,11 @@ def analyze(
     output: Path | None,
 ) -> None:
     """Judge a workload on a database: what is missing, what it would bring, and for every statement why."""
-    if (file is None) == (sql is None):
-        raise click.UsageError("give either --workload FILE or --sql FILE|DIR")
+    if sum(given is not None for given in (file, sql, source)) != 1:
+        raise click.UsageError("give one of --workload FILE, --sql FILE|DIR and --from pg_stat_statements")
     check_output(output)
     _check_psycopg()
-    workload = _workload(file, sql)
+    workload = _workload(file, sql, target)
     from dbperf.analysis import analyze as run
 
     with steps() as step:
@@ -70,15 +75,20 @@ def _check_psycopg() -> None:
         raise InputError("psycopg finds no libpq on this machine: pip install 'psycopg[binary]'") from None
 
 
-def _workload(file: Path | None, sql: Path | None) -> Workload:
+def _workload(file: Path | None, sql: Path | None, target: str) -> Workload:
     if sql is not None:
         from dbperf.workload.sources.sql_files import read_sql
 
         return read_sql(sql)
-    from dbperf.workload.file import load
+    if file is not None:
+        from dbperf.workload.file import load
 
-    assert file is not None
-    return load(file)
+        return load(file)
+    from dbperf.plans.connect import connect
+    from dbperf.workload.sources.pg_stat_statements import read_pg_stat_statements
+
+    with closing(connect(target)) as connection:
+        return read_pg_stat_statements(connection)
 
 
 def _unreadable(report: Report) -> int:
