@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from dbperf.model.recommendation import Evidence, Recommendation, Severity
 from dbperf.model.report import Report
-from dbperf.report.format import cost, duration, factor, place, plural, size
+from dbperf.report.format import plural
 from dbperf.report.layout import (
     LABEL,
     clipped,
@@ -22,7 +21,8 @@ from dbperf.report.layout import (
     printable,
     short_sql,
 )
-from dbperf.report.words import parameters_used, proof_hint, stake
+from dbperf.report.order import application_lines, ranked_evidence
+from dbperf.report.words import before_after, cost_change, facts, parameters_used, plan_change, stake
 
 # Both colours of a badge are set, so that it reads on a light and on a dark background.
 _BADGES = {
@@ -60,7 +60,7 @@ def finding(
     if "\n" in recommendation.fix.strip():
         yield Text()
         yield from copyable(recommendation.fix, len(_INDENT))
-    ranked = sorted(recommendation.evidence, key=_gain, reverse=True)
+    ranked = ranked_evidence(recommendation)
     for evidence in ranked[:_STATEMENTS]:
         yield Text()
         yield from _evidence(evidence, width)
@@ -80,20 +80,20 @@ def _as_before(text: str, first: int) -> str:
 
 def _before_after(before: float, after: float) -> Text:
     """`34.3 ms → 120 µs, 286x faster`, coloured where it is a gain."""
-    change = factor(before, after)
-    style = "green" if change.endswith("faster") else ""
-    return Text.assemble(f"{duration(before)} → {duration(after)}", (f", {change}" if change else "", style))
+    times, change = before_after(before, after)
+    return Text.assemble(
+        times, (f", {change}" if change else "", "green" if change.endswith("faster") else "")
+    )
 
 
 def _sites(recommendation: Recommendation, width: int) -> Iterator[Text]:
-    calls: Counter[tuple[str, str]] = Counter()  # one line often runs several of the statements served
-    for site in recommendation.call_sites:
-        calls[printable(place(site)), clipped(one_line(site.function), width // 3)] += site.calls
-    for (line, function), number in calls.most_common(_SITES):
-        tail = ", ".join(filter(None, (function, plural(number, "call") if number else "")))
-        where = clipped_left(line, width - len(_INDENT) - cell_len(tail) - 1)
+    lines = application_lines(recommendation)
+    for line in lines[:_SITES]:
+        function = clipped(one_line(line.function), width // 3)
+        tail = ", ".join(filter(None, (function, plural(line.calls, "call") if line.calls else "")))
+        where = clipped_left(printable(line.place), width - len(_INDENT) - cell_len(tail) - 1)
         yield Text.assemble(_INDENT, (where, "bold"), f" {tail}" if tail else "")
-    if (more := len(calls) - _SITES) > 0:
+    if (more := len(lines) - _SITES) > 0:
         yield Text(f"{_INDENT}and {plural(more, 'more line')} of the application", LABEL)
 
 
@@ -110,48 +110,13 @@ def _evidence(evidence: Evidence, width: int) -> Iterator[Text]:
     else:
         why = f": {one_line(evidence.not_timed)}" if evidence.not_timed else ""
         yield Text.assemble(calls, f"not timed{why}")
-    estimate = f"{_cost_change(evidence.cost_before, evidence.cost_after)}, {parameters_used(evidence)}"
+    estimate = f"{cost_change(evidence.cost_before, evidence.cost_after)}, {parameters_used(evidence)}"
     yield from paragraph(estimate, width, f"{_INDENT}  ", LABEL)
-    plans = f"{evidence.plan_before} → {evidence.plan_after}" if evidence.plan_after else evidence.plan_before
-    yield from paragraph(plans, width, f"{_INDENT}  ", LABEL)
-
-
-def _cost_change(before: float, after: float | None) -> str:
-    change = f"{cost(before)} → {cost(after)}" if after is not None else cost(before)
-    return f"planner cost {change} (estimate, not time)"
-
-
-def _overall(recommendation: Recommendation) -> str:
-    """The effect over all statements, where no single one already says it."""
-    proof = recommendation.verification
-    if len(recommendation.evidence) == 1:
-        return ""
-    if proof.seconds_before is not None and proof.seconds_after is not None:
-        return f"{_before_after(proof.seconds_before, proof.seconds_after).plain} for a mean call (measured)"
-    if proof.cost_before is not None:
-        return f"{_cost_change(proof.cost_before, proof.cost_after)} for a mean call"
-    return ""
+    yield from paragraph(plan_change(evidence), width, f"{_INDENT}  ", LABEL)
 
 
 def _facts(recommendation: Recommendation, environment: str) -> Iterator[tuple[str, str]]:
-    """Labelled sentences; those that do not apply are left out."""
-    proof, fix = recommendation.verification, recommendation.fix.strip()
-    version = f", on server version {proof.server_version}" if proof.server_version else ""
-    method = f": {proof.method}" if proof.method else ""
-    facts = [
-        ("In code", "" if "\n" in fix or fix in recommendation.ddl else fix),
-        ("Overall", _overall(recommendation)),
-        ("Proof", f"{proof.level.value}{method}{version}"),
-        ("To prove", proof_hint(recommendation, environment)),
-        ("Size", "" if recommendation.size_bytes is None else size(recommendation.size_bytes)),
-        ("Writes", recommendation.write_cost),
-        ("Risk", recommendation.risk),
-    ]
-    return ((label, text) for label, text in facts if text)
-
-
-def _gain(evidence: Evidence) -> tuple[float, float]:
-    seconds = (evidence.seconds_before or 0.0) - (evidence.seconds_after or 0.0)
-    units = evidence.cost_before - evidence.cost_after if evidence.cost_after is not None else 0.0
-    calls = max(evidence.calls, 1)  # a statement that was given and not captured has none
-    return seconds * calls, units * calls
+    fix = recommendation.fix.strip()
+    if fix and "\n" not in fix and fix not in recommendation.ddl:
+        yield "In code", fix
+    yield from facts(recommendation, environment)

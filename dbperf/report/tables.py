@@ -10,12 +10,9 @@ from rich.text import Text
 from dbperf.model.report import Replayed, Report, StatementReport
 from dbperf.report.format import duration, factor, place, plural
 from dbperf.report.layout import LABEL, aligned, clipped_left, one_line, paragraph, printable, short_sql
-from dbperf.report.words import replayed_seconds
+from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, replayed_seconds, statements_left_out
 
 _STATEMENTS = 20
-_IN_TOTAL = "slowest in total first"
-# Why a statement's change here is not the one of its finding.
-_SAME_TRAFFIC = f"the same traffic, as the application waited for it; {_IN_TOTAL}"
 
 
 def statement_table(report: Report, width: int) -> Iterator[Text]:
@@ -27,10 +24,10 @@ def statement_table(report: Report, width: int) -> Iterator[Text]:
     shown = report.statements[:_STATEMENTS]
     head: tuple[str, ...]
     if report.applied:
-        title, told, head = "Before and after", _SAME_TRAFFIC, ("before", "after", "change")
+        title, told, head = "Before and after", SAME_TRAFFIC, ("before", "after", "change")
         cells = [_changes(each) for each in shown]
     elif any(each.statement.calls for each in report.statements):
-        title, told, head = "Statements", _IN_TOTAL, ("total", "calls", "mean", "p95")
+        title, told, head = "Statements", SLOWEST_FIRST, ("total", "calls", "mean", "p95")
         cells = [_timings(each) for each in shown]
     else:
         title, told, head = "Statements", "as given, without times", ()
@@ -104,6 +101,4 @@ def _calls_changed(row: str, report: StatementReport, after: Replayed) -> Iterat
 
 def _rest(statements: Sequence[StatementReport], width: int) -> Iterator[Text]:
     if statements:
-        seconds = duration(sum(each.statement.execute_seconds for each in statements))
-        told = f"{plural(len(statements), 'more statement')}, {seconds} in total: --format json has them all"
-        yield from paragraph(told, width, style=LABEL)
+        yield from paragraph(statements_left_out(statements), width, style=LABEL)

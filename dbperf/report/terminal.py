@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import IO
 
 from rich.console import Console
 from rich.text import Text
 
-from dbperf.model.report import Coverage, Report, Skipped
+from dbperf.model.report import Coverage, Report
 from dbperf.report.finding import finding
-from dbperf.report.format import duration, plural
 from dbperf.report.layout import LABEL, paragraph, short_sql
+from dbperf.report.order import reasons
 from dbperf.report.tables import statement_table
-from dbperf.report.words import database_name, headline
+from dbperf.report.words import HOW_TO_RECORD, about, coverage_counts, coverage_notes, headline
 
 _PIPED_WIDTH = 100
 _NARROWEST, _WIDEST = 60, 140
 _REASONS = 10
 _ASCII = str.maketrans({"→": "->", "…": "...", "µ": "u", "·": "-"})
-_HOW_TO_RECORD = (
-    "Run the application on dbperf.create_engine(url), or on its own engine with ?plugin=dbperf in the URL, "
-    "and save its workload; or give statements with --sql FILE."
-)
 
 
 def open_console(file: IO[str]) -> Console:
@@ -47,7 +42,7 @@ def render(report: Report, console: Console) -> None:
 
 def _lines(report: Report, width: int) -> Iterator[Text]:
     yield from paragraph(headline(report), width, style="bold")
-    yield from paragraph(_about(report), width, style=LABEL)
+    yield from paragraph(about(report), width, style=LABEL)
     told: dict[str, int] = {}
     for number, recommendation in enumerate(report.recommendations, start=1):
         yield Text()
@@ -56,41 +51,20 @@ def _lines(report: Report, width: int) -> Iterator[Text]:
     if report.statements:
         yield from statement_table(report, width)
     else:
-        yield from paragraph(_HOW_TO_RECORD, width)
+        yield from paragraph(HOW_TO_RECORD, width)
     yield Text()
     yield from _coverage(report.coverage, width)
 
 
-def _about(report: Report) -> str:
-    target = report.target
-    calls = sum(each.statement.calls for each in report.statements)
-    parts = [
-        database_name(target.database),
-        f"server {target.server_version}" if target.server_version else "",
-        target.environment,
-        plural(len(report.statements), "statement"),
-        f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",
-    ]
-    return " · ".join(part for part in parts if part)
-
-
 def _coverage(coverage: Coverage, width: int) -> Iterator[Text]:
-    told = f"{coverage.seen:,} seen, {coverage.parsed:,} parsed, {coverage.explained:,} explained"
-    prefix = Text("Coverage  ", "bold")
-    yield from paragraph(f"{told}, {len(coverage.skipped):,} skipped", width, prefix)
-    if coverage.other_databases:
-        others = plural(coverage.other_databases, "statement")
-        yield from paragraph(f"{others} recorded on another database, left out", width)
-    for note in coverage.notes:
+    yield from paragraph(coverage_counts(coverage), width, Text("Coverage  ", "bold"))
+    for note in coverage_notes(coverage):
         yield from paragraph(note, width)
-    yield from _skipped(coverage.skipped, width)
+    yield from _skipped(coverage, width)
 
 
-def _skipped(skipped: tuple[Skipped, ...], width: int) -> Iterator[Text]:
-    reasons = defaultdict(list)
-    for each in skipped:
-        reasons[each.reason].append(each)
-    ranked = sorted(reasons.items(), key=lambda item: -len(item[1]))
+def _skipped(coverage: Coverage, width: int) -> Iterator[Text]:
+    ranked = reasons(coverage)
     for reason, statements in ranked[:_REASONS]:
         yield from paragraph(f"{len(statements):,} skipped: {reason}", width)
         first = " for example " if len(statements) > 1 else " "

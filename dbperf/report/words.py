@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from dbperf.model.recommendation import Evidence, Level, Recommendation
-from dbperf.model.report import Report
-from dbperf.report.format import duration, factor, plural
+from dbperf.model.report import Coverage, Report, StatementReport
+from dbperf.report.format import cost, duration, factor, plural, size
+
+HOW_TO_RECORD = (
+    "Run the application on dbperf.create_engine(url), or on its own engine with ?plugin=dbperf in the URL, "
+    "and save its workload; or give statements with --sql FILE."
+)
+"""Said where a report has no statement."""
+
+SLOWEST_FIRST = "slowest in total first"
+# Why a statement's change here is not the one of its finding.
+SAME_TRAFFIC = f"the same traffic, as the application waited for it; {SLOWEST_FIRST}"
 
 _ADDRESS = re.compile(r"(.+)/(\d+)/([^/]+)")
 _UNTIMED = {
@@ -35,6 +46,26 @@ def headline(report: Report) -> str:
     levels = {each.verification.level for each in report.recommendations}
     weakest = max(levels, key=list(Level).index)
     return f"{findings} ({_UNTIMED[weakest]})"
+
+
+def about(report: Report) -> str:
+    """What the report is of: the database, its server, and the traffic captured."""
+    target = report.target
+    calls = sum(each.statement.calls for each in report.statements)
+    parts = [
+        database_name(target.database),
+        f"server {target.server_version}" if target.server_version else "",
+        target.environment,
+        plural(len(report.statements), "statement"),
+        f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def statements_left_out(statements: Sequence[StatementReport]) -> str:
+    """How many statements are not shown, and what they took."""
+    seconds = duration(sum(each.statement.execute_seconds for each in statements))
+    return f"{plural(len(statements), 'more statement')}, {seconds} in total: --format json has them all"
 
 
 def replayed_seconds(report: Report) -> tuple[float, float]:
@@ -87,6 +118,64 @@ def parameters_used(evidence: Evidence) -> str:
         "generic": "generic plan: no parameter values known",
         "none": "no parameters",
     }.get(evidence.parameters, evidence.parameters)
+
+
+def before_after(before: float, after: float) -> tuple[str, str]:
+    """Two measured durations and what became of them: `34.3 ms → 120 µs`, `286x faster`."""
+    return f"{duration(before)} → {duration(after)}", factor(before, after)
+
+
+def cost_change(before: float, after: float | None) -> str:
+    """A planner cost, or two; it always says that it is no time."""
+    change = f"{cost(before)} → {cost(after)}" if after is not None else cost(before)
+    return f"planner cost {change} (estimate, not time)"
+
+
+def plan_change(evidence: Evidence) -> str:
+    """How the table is read, before and after."""
+    return f"{evidence.plan_before} → {evidence.plan_after}" if evidence.plan_after else evidence.plan_before
+
+
+def facts(recommendation: Recommendation, environment: str) -> list[tuple[str, str]]:
+    """Labelled sentences on a recommendation; those that do not apply are left out."""
+    proof = recommendation.verification
+    version = f", on server version {proof.server_version}" if proof.server_version else ""
+    method = f": {proof.method}" if proof.method else ""
+    labelled = [
+        ("Overall", _overall(recommendation)),
+        ("Proof", f"{proof.level.value}{method}{version}"),
+        ("To prove", proof_hint(recommendation, environment)),
+        ("Size", "" if recommendation.size_bytes is None else size(recommendation.size_bytes)),
+        ("Writes", recommendation.write_cost),
+        ("Risk", recommendation.risk),
+    ]
+    return [(label, text) for label, text in labelled if text]
+
+
+def coverage_counts(coverage: Coverage) -> str:
+    """`60 seen, 58 parsed, 57 explained, 3 skipped`."""
+    told = f"{coverage.seen:,} seen, {coverage.parsed:,} parsed, {coverage.explained:,} explained"
+    return f"{told}, {len(coverage.skipped):,} skipped"
+
+
+def coverage_notes(coverage: Coverage) -> Iterator[str]:
+    """What was left out, and what capture did not see."""
+    if coverage.other_databases:
+        yield f"{plural(coverage.other_databases, 'statement')} recorded on another database, left out"
+    yield from coverage.notes
+
+
+def _overall(recommendation: Recommendation) -> str:
+    """The effect over all statements, where no single one already says it."""
+    proof = recommendation.verification
+    if len(recommendation.evidence) == 1:
+        return ""
+    if proof.seconds_before is not None and proof.seconds_after is not None:
+        told = ", ".join(filter(None, before_after(proof.seconds_before, proof.seconds_after)))
+        return f"{told} for a mean call (measured)"
+    if proof.cost_before is not None:
+        return f"{cost_change(proof.cost_before, proof.cost_after)} for a mean call"
+    return ""
 
 
 def _no_finding(report: Report) -> str:
