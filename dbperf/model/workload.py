@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dbperf.model.histogram import Latency
+from dbperf.model.histogram import Latency, merged
+
+PARAMETER_SETS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,25 @@ class Unseen:
     """Executions counted, but not kept by statement, because `max_statements` was reached."""
     observer_failures: int = 0
     """Times an observer failed and switched itself off."""
+    flush_failures: int = 0
+    """Times what was seen could not be written when it was due."""
+
+    def __add__(self, other: Unseen) -> Unseen:
+        return Unseen(
+            self.folded_calls + other.folded_calls,
+            self.observer_failures + other.observer_failures,
+            self.flush_failures + other.flush_failures,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A process that writes down what it sees. `id` is random, 63 bits; `started` seconds since 1970."""
+
+    id: int
+    host: str
+    pid: int
+    started: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +120,41 @@ class Workload:
     def execute_seconds(self) -> float:
         """Seconds spent executing all statements."""
         return sum(statement.execute_seconds for statement in self.statements)
+
+
+def combined(observed: Iterable[Observed]) -> list[Observed]:
+    """One for each SQL string, dialect, paramstyle and database, as if it had been observed at once.
+
+    Of more than 8 parameter sets, 8 that are spread over all of them are kept, the first among them.
+    """
+    alike: defaultdict[tuple[str, str, str, str], list[Observed]] = defaultdict(list)
+    for each in observed:
+        alike[each.sql, each.dialect, each.paramstyle, each.database].append(each)
+    return [each[0] if len(each) == 1 else _together(each) for each in alike.values()]
+
+
+def _together(observed: Sequence[Observed]) -> Observed:
+    first = observed[0]
+    sites: Counter[tuple[str, int, str]] = Counter()
+    for each in observed:
+        for site in each.call_sites:
+            sites[site.file, site.line, site.function] += site.calls
+    parameters = [each for one in observed for each in one.parameters]
+    if len(parameters) > PARAMETER_SETS_KEPT:
+        places = range(PARAMETER_SETS_KEPT)
+        parameters = [parameters[place * len(parameters) // PARAMETER_SETS_KEPT] for place in places]
+    return Observed(
+        sql=first.sql,
+        dialect=first.dialect,
+        paramstyle=first.paramstyle,
+        database=first.database,
+        calls=sum(each.calls for each in observed),
+        parameter_sets=sum(each.parameter_sets for each in observed),
+        rows=sum(each.rows for each in observed),
+        errors=sum(each.errors for each in observed),
+        cancellations=sum(each.cancellations for each in observed),
+        execute_ns=sum(each.execute_ns for each in observed),
+        latency=merged(each.latency for each in observed),
+        call_sites=tuple(CallSite(*place, calls) for place, calls in sites.most_common()),
+        parameters=tuple(parameters),
+    )

@@ -30,10 +30,7 @@ def merge(workloads: Iterable[Workload]) -> Workload:
     for workload in workloads:
         for each in workload.statements:
             alike[each.fingerprint, each.dialect, each.database].append(each)
-        coverage = Unseen(
-            folded_calls=coverage.folded_calls + workload.coverage.folded_calls,
-            observer_failures=coverage.observer_failures + workload.coverage.observer_failures,
-        )
+        coverage += workload.coverage
         notes |= dict.fromkeys(workload.notes)
     statements = [_together(each) for each in alike.values()]
     statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint))
