@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
 from rich.console import Console
@@ -30,11 +30,21 @@ def open_console(file: IO[str]) -> Console:
 
 def render(report: Report, console: Console) -> None:
     """Print the report. Lines fit the console (60 to 140 cells); only DDL and code are never broken."""
-    width = max(_NARROWEST, min(console.width, _WIDEST))
+    width = line_width(console)
     lines = list(_lines(report, width))
     if console.is_terminal and len(lines) >= console.height:
         # The first line has scrolled away: the reader's eyes are on the last.
         lines += [Text(), *paragraph(headline(report), width, style="bold")]
+    print_lines(lines, console)
+
+
+def line_width(console: Console) -> int:
+    """The cells a line may take: those of the console, within 60 to 140."""
+    return max(_NARROWEST, min(console.width, _WIDEST))
+
+
+def print_lines(lines: Iterable[Text], console: Console) -> None:
+    """Print lines that are laid out already, in what the console's encoding has."""
     for line in lines:
         line.rstrip()
         console.print(_encodable(line, console.encoding), soft_wrap=True, highlight=False)

@@ -29,8 +29,10 @@ Connection = psycopg.Connection[Any]
 _QUERIES = words("delete insert merge select table update values with")
 _WORD = re.compile(r"[^\W\d]\w*")
 _HIDDEN = "<insufficient privilege>"
-_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema"})
 _MENTIONS_SYSTEM = re.compile(r"\bpg_|\binformation_schema\b", re.IGNORECASE)
+_SYSTEM = re.compile(r"^(?:[^.]*\.)?pg_|^(?:pg_catalog|information_schema)\.", re.IGNORECASE)
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+([\w.]+)\b(?!\s*\()", re.IGNORECASE)
+_DEFINED = re.compile(r"(\w+)\s+AS\s+\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ def obstacle(connection: Connection) -> Obstacle | None:
     except psycopg.errors.ObjectNotInPrerequisiteState:
         return Obstacle(f"{EXTENSION} is installed but not loaded by the server", _preload(connection))
     return None
+
+
+def evictions(connection: Connection) -> int:
+    """How often the server forgot its rarest statements because it counts no more of them."""
+    info = _info(connection, _schema(connection))
+    return int(info.forgotten) if info else 0
 
 
 def read_all_stats(connection: Connection) -> str:
@@ -216,26 +224,31 @@ def _is_systems(sql: str) -> bool:
     """Whether a query reads tables of the system and no other."""
     if not _MENTIONS_SYSTEM.search(sql):
         return False
-    tables = analyze_statement(sql).tables
-    return bool(tables) and all(
-        each.schema in _SYSTEM_SCHEMAS or each.name.startswith("pg_") for each in tables
-    )
+    facts = analyze_statement(sql)
+    if facts.parsed:
+        names = {f"{each.schema}.{each.name}".lstrip(".") for each in facts.tables}
+    else:  # as catalog queries often are: in syntax that sqlglot does not know
+        names = set(_READ.findall(sql)) - set(_DEFINED.findall(sql))
+    return bool(names) and all(_SYSTEM.search(name) for name in names)
 
 
 def _about(connection: Connection, schema: str) -> Iterator[str]:
     told = "times are execution alone, without planning; no call sites, no latencies"
-    columns = _columns(connection, f"{schema}.{EXTENSION}_info")
-    if not columns:
-        yield f"from {EXTENSION}: {told}"
-        return
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        info: Any = cursor.execute(
-            f"SELECT dealloc, to_char(stats_reset, 'YYYY-MM-DD HH24:MI TZ') AS since,"  # noqa: S608
-            f" current_setting('{EXTENSION}.max', true) AS max FROM {schema}.{EXTENSION}_info".encode()
-        ).fetchone()
-    yield f"from {EXTENSION}, counted since {info.since}: {told}"
-    if info.dealloc:
+    info = _info(connection, schema)
+    yield f"from {EXTENSION}{f', counted since {info.since}' if info else ''}: {told}"
+    if info and info.forgotten:
         yield (
-            f"{EXTENSION} was full and forgot its rarest statements {info.dealloc:,} times"
+            f"{EXTENSION} was full and forgot its rarest statements {info.forgotten:,} times"
             f" ({EXTENSION}.max = {info.max}): what they took is not in this report"
         )
+
+
+def _info(connection: Connection, schema: str) -> Any:
+    """Since when is counted and how often statements were forgotten; None before 1.9 of the extension."""
+    if not _columns(connection, f"{schema}.{EXTENSION}_info"):
+        return None
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        return cursor.execute(
+            "SELECT dealloc AS forgotten, to_char(stats_reset, 'YYYY-MM-DD HH24:MI TZ') AS since,"  # noqa: S608
+            f" current_setting('{EXTENSION}.max', true) AS max FROM {schema}.{EXTENSION}_info".encode()
+        ).fetchone()

@@ -1,0 +1,34 @@
+"""`dbperf doctor`: look a database over."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from dbperf.model.checkup import Status
+
+FORMATS = ("terminal", "json")
+
+
+@click.command(short_help="Look a database over.")
+@click.argument("target", metavar="DSN")
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.pass_context
+def doctor(context: click.Context, target: str, form: str) -> None:
+    """Look a database over: what hides the truth from dbperf, and the statement that mends it.
+
+    DSN is a libpq string, a postgresql:// or a sqlite:// URL. Nothing is changed. Exits with 1 where dbperf
+    cannot do its work on this database.
+    """
+    from dbperf.plans.doctor import checkup as look_over
+    from dbperf.report import checkup as report
+    from dbperf.report.terminal import line_width, open_console, print_lines
+
+    found = look_over(target)
+    if form == "json":
+        click.echo(report.render_json(found), nl=False)
+    else:
+        console = open_console(sys.stdout)
+        print_lines(report.lines(found, line_width(console)), console)
+    context.exit(int(found.worst is Status.ERROR))
