@@ -16,7 +16,7 @@ from dbperf.errors import InputError
 from dbperf.model.recommendation import Severity
 from dbperf.model.report import Report
 
-FORMATS = ("terminal", "json")
+FORMATS = ("terminal", "json", "html")
 
 Command = Callable[..., Any]
 
@@ -70,6 +70,10 @@ def _rendered(report: Report, form: str, file: IO[str]) -> str:
         from dbperf.report import json
 
         return json.render(report)
+    if form == "html":
+        from dbperf.report import html
+
+        return html.render(report)
     from dbperf.report import terminal
 
     console = terminal.open_console(file)

@@ -9,6 +9,7 @@ from dbperf.model.workload import CallSite
 
 _DURATIONS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _SIZES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
+_MINUS = "\N{MINUS SIGN}"
 _SAME = 1.05
 """Two measurements closer than this are told as equal: less is noise on any shared machine."""
 
@@ -48,6 +49,17 @@ def factor(before: float, after: float) -> str:
         return "no difference"
     digits = f"{ratio:,.0f}" if ratio >= 9.95 else f"{ratio:.1f}" if ratio >= 1.1 else f"{ratio:.2f}"
     return f"{digits}x {'faster' if before > after else 'slower'}"
+
+
+def percent_change(before: float, after: float) -> str:
+    """What became of a figure, in percent with its sign; "" of a figure that is not above zero."""
+    if not (0 < before < math.inf and 0 <= after < math.inf):
+        return ""
+    saved = 1 - after / before
+    if saved < 0:
+        return f"+{-saved:,.0%}"
+    # All but everything is never told as 100 %.
+    return _MINUS + (f"{saved:.0%}" if saved < 0.99 or not after else f"{min(saved, 0.999):.1%}")
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,4 +1,7 @@
-"""The report as JSON, the contract with other programs; `report.schema.json` describes it."""
+"""The report as JSON, the contract with other programs; `report.schema.json` describes it.
+
+`saved.parse` reads it back.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,7 @@ def _summary(report: Report) -> dict[str, Any]:
     return {
         "target": report.target.database,
         "environment": report.target.environment,
+        "applied": report.applied,
         "server_version": report.target.server_version,
         "statements": len(report.statements),
         "calls": sum(each.statement.calls for each in report.statements),
@@ -56,6 +60,7 @@ def _statement(report: StatementReport) -> dict[str, Any]:
         "database": statement.database,
         "dialect": statement.dialect,
         "calls": statement.calls,
+        "parameter_sets": statement.parameter_sets,
         "rows": statement.rows,
         "errors": statement.errors,
         "cancellations": statement.cancellations,
@@ -63,6 +68,7 @@ def _statement(report: StatementReport) -> dict[str, Any]:
         "mean_seconds": statement.mean_seconds if statement.calls else None,
         "p50_seconds": statement.latency.quantile(0.5) if timed else None,
         "p95_seconds": statement.latency.quantile(0.95) if timed else None,
+        "latency": statement.latency.buckets,
         "call_sites": [asdict(site) for site in statement.call_sites],
         "verdict": report.verdict,
         "tables": report.tables,

@@ -81,10 +81,15 @@ def paragraph(text: str, width: int, first: Text | str = "", style: str | Style 
         prefix = Text(" " * prefix.cell_len)
 
 
+def code_lines(text: str) -> list[str]:
+    """The lines of code as they are, printable, without what is blank around them."""
+    return [printable(line.rstrip().expandtabs(4)) for line in text.strip().split("\n")]
+
+
 def copyable(text: str, indent: int) -> Iterator[Text]:
     """Code to copy: its own lines, never folded or cut, however long."""
-    for line in text.strip().split("\n"):
-        yield Text(f"{' ' * indent}{printable(line.rstrip().expandtabs(4))}", "bold")
+    for line in code_lines(text):
+        yield Text(f"{' ' * indent}{line}", "bold")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

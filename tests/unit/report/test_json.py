@@ -54,6 +54,7 @@ def test_summary(shop: Report) -> None:
     assert summary == {
         "target": "localhost/5432/shop",
         "environment": "disposable",
+        "applied": False,
         "server_version": "18.4",
         "statements": 4,
         "calls": 6211,

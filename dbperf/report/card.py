@@ -1,0 +1,149 @@
+"""One recommendation on the HTML page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dbperf.model.recommendation import Evidence, Recommendation
+from dbperf.model.report import Report
+from dbperf.report.format import percent_change, plural
+from dbperf.report.layout import clipped, code_lines, one_line, short_sql
+from dbperf.report.order import application_lines, ranked_evidence
+from dbperf.report.words import (
+    before_after,
+    cost_change,
+    facts,
+    parameters_used,
+    plan_change,
+    stake,
+)
+
+_SITES, _EVIDENCE, _SHOWN = 5, 20, 3
+_SQL_WIDTH, _LONGEST, _LONGEST_CODE = 300, 1000, 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A share, 0 to 1, drawn; `kind` (part, estimate, before, after) colours it."""
+
+    kind: str
+    share: float
+
+    @property
+    def width(self) -> str:
+        """Of 100; never so little that it cannot be seen."""
+        return f"{max(0.5, 100 * self.share):.1f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """What a change does to one statement. `anchor` is its row in the table, "" if it has none."""
+
+    sql: str
+    anchor: str
+    number: str
+    told: str
+    bars: tuple[Bar, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A recommendation; `code` are the blocks to copy, each under its label."""
+
+    number: int
+    title: str
+    severity: str
+    code: str
+    stake: str
+    sites: tuple[tuple[str, str], ...]
+    more_sites: str
+    blocks: tuple[tuple[str, str], ...]
+    exhibits: tuple[Exhibit, ...]
+    more_exhibits: tuple[Exhibit, ...]
+    more_told: str
+    exhibits_left_out: str
+    facts: tuple[tuple[str, str], ...]
+    level: str
+
+
+def card(number: int, recommendation: Recommendation, report: Report, anchors: Mapping[str, str]) -> Card:
+    """A recommendation as it is shown; `anchors` are the rows of the table by fingerprint."""
+    lines = application_lines(recommendation)
+    more_lines = len(lines) - _SITES
+    ranked = ranked_evidence(recommendation)
+    exhibits = [_exhibit(each, anchors) for each in ranked[:_EVIDENCE]]
+    left_out = len(ranked) - len(exhibits)
+    return Card(
+        number=number,
+        title=_sentence(recommendation.title),
+        severity=recommendation.severity.value,
+        code=f"{recommendation.code} {recommendation.slug}",
+        stake=stake(recommendation, report),
+        sites=tuple((each.place, _called(each.function, each.calls)) for each in lines[:_SITES]),
+        more_sites=f"and {plural(more_lines, 'more line')} of the application" if more_lines > 0 else "",
+        blocks=tuple(_blocks(recommendation)),
+        exhibits=tuple(exhibits[:_SHOWN]),
+        more_exhibits=tuple(exhibits[_SHOWN:]),
+        more_told=f"{plural(len(exhibits) - _SHOWN, 'more statement')} with a smaller gain",
+        exhibits_left_out=f"and {plural(left_out, 'more statement')}: --format json has them all"
+        if left_out
+        else "",
+        facts=tuple(
+            (label, _sentence(text)) for label, text in facts(recommendation, report.target.environment)
+        ),
+        level=recommendation.verification.level.value,
+    )
+
+
+def bars(before: float, after: float) -> tuple[Bar, ...]:
+    """Two times to compare; none where they cannot be."""
+    longest = max(before, after)
+    if not (0 < longest < math.inf and min(before, after) >= 0):
+        return ()
+    return Bar("before", before / longest), Bar("after", after / longest)
+
+
+def _called(function: str, calls: int) -> str:
+    return ", ".join(filter(None, (clipped(one_line(function), 100), plural(calls, "call") if calls else "")))
+
+
+def _blocks(recommendation: Recommendation) -> list[tuple[str, str]]:
+    """The DDL in one block, to run from top to bottom, and the code of the application."""
+    ddl = "\n".join(each.strip() for each in recommendation.ddl)
+    fix = recommendation.fix.strip()
+    blocks = [("DDL", ddl), ("In code", "" if fix in recommendation.ddl else fix)]
+    return [(label, "\n".join(code_lines(text[:_LONGEST_CODE]))) for label, text in blocks if text]
+
+
+def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
+    number, told, drawn = _effect(evidence)
+    calls = f"{plural(evidence.calls, 'call')}, " if evidence.calls else ""
+    planned = f"{calls}{parameters_used(evidence)}; {cost_change(evidence.cost_before, evidence.cost_after)}"
+    return Exhibit(
+        sql=short_sql(evidence.sql[:_LONGEST_CODE], _SQL_WIDTH),
+        anchor=anchors.get(evidence.fingerprint, ""),
+        number=number,
+        told=_sentence(told),
+        bars=drawn,
+        notes=(_sentence(planned), _sentence(plan_change(evidence))),
+    )
+
+
+def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
+    """The number that counts, what it is, and how it is drawn: measured time, else the planner's estimate."""
+    before, after = evidence.seconds_before, evidence.seconds_after
+    if before is not None and after is not None:
+        times, change = before_after(before, after)
+        return times, ", ".join(filter(None, (change, "measured"))), bars(before, after)
+    why = f"not timed: {evidence.not_timed}" if evidence.not_timed else "not timed"
+    if evidence.cost_after is None:
+        return "", why, ()
+    change = percent_change(evidence.cost_before, evidence.cost_after)
+    return f"planner cost {change}" if change else "", f"an estimate; {why}", ()
+
+
+def _sentence(text: str) -> str:
+    return clipped(one_line(text[: 2 * _LONGEST]), _LONGEST)

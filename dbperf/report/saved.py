@@ -1,0 +1,159 @@
+"""A report read back from the JSON that it was saved as, to be rendered again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from types import GenericAlias
+from typing import Any, Final, get_args, get_origin
+
+from cattrs import BaseConverter, BaseValidationError, Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from dbperf.errors import InputError
+from dbperf.model.histogram import Latency, bucket_of
+from dbperf.model.recommendation import Level, Severity
+from dbperf.model.report import Report, StatementReport
+from dbperf.model.workload import Statement
+from dbperf.report.json import SCHEMA_VERSION
+
+_LARGEST: Final = 2**63 - 1
+"""Of a count; what PostgreSQL and SQLite count to."""
+
+
+def parse(text: str | bytes) -> Report:
+    """The report that `json.render` wrote; bytes may be in any encoding of Unicode.
+
+    Raises InputError, one line, for what is no JSON, no report, one of a newer dbperf, or where a value
+    cannot be. Unknown fields are passed over. Parameters and samples were never saved, and a number that was
+    not finite comes back as not a number.
+    """
+    document = _json(text)
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if type(version) is not int or version < 1:
+        raise InputError("JSON, but not a dbperf report: it has no schema_version")
+    if version > SCHEMA_VERSION:
+        newer = f"schema {str(version)[:20]}, this one reads up to {SCHEMA_VERSION}"
+        raise InputError(f"written by a newer dbperf ({newer}): upgrade dbperf")
+    try:
+        report: Report = _converter().structure(_as_modelled(document), Report)
+    except BaseValidationError as error:
+        raise InputError(f"not a dbperf report: {_first(error)}") from None
+    return report
+
+
+def _json(text: str | bytes) -> Any:
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise InputError("empty, not a dbperf report") from None
+        raise InputError(
+            f"not a dbperf report, or not all of one: no JSON from line {error.lineno}"
+        ) from None
+    except (ValueError, RecursionError):  # no Unicode, a number of 5,000 digits, brackets without end
+        raise InputError("not a dbperf report: no JSON") from None
+
+
+def _as_modelled(document: dict[str, Any]) -> dict[str, Any]:
+    """The document in the shape of the model; the figures of the summary follow from the rest."""
+    summary = document.get("summary")
+    if not isinstance(summary, dict):
+        return document
+    return {
+        **document,
+        "target": {key: summary[key] for key in summary if key != "target"}
+        | {"database": summary.get("target")},
+        "applied": summary.get("applied", False),
+    }
+
+
+def _first(error: BaseValidationError) -> str:
+    """Where the first fault is, and what."""
+    what, _, where = transform_error(error, format_exception=_fault)[0].rpartition(" @ $")
+    return f"{where.lstrip('.').replace('.statement.', '.') or 'the whole'}: {what[:200]}"
+
+
+def _fault(error: BaseException, _kind: type | None) -> str:
+    if isinstance(error, KeyError):
+        return "missing"
+    return str(error) if isinstance(error, ValueError) else "not an object"
+
+
+def _converter() -> Converter:
+    converter = Converter()
+    for kind, hook in ((int, _count), (float, _number), (str, _text), (bool, _truth)):
+        converter.register_structure_hook(kind, hook)
+    for names in (Severity, Level):  # or the hook of str would take them
+        converter.register_structure_hook(names, lambda value, kind: kind(_text(value, str)))
+    converter.register_structure_hook_factory(_is_tuple, _array)
+    converter.register_structure_hook(Latency, _latency)
+    converter.register_structure_hook(
+        Statement, make_dict_structure_fn(Statement, converter, samples=override(omit=True))
+    )
+    nested = make_dict_structure_fn(StatementReport, converter)
+    converter.register_structure_hook(
+        StatementReport, lambda value, kind: nested({**value, "statement": value}, kind)
+    )
+    return converter
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _array(kind: Any, converter: BaseConverter) -> Callable[[Any, Any], tuple[Any, ...]]:
+    """Of a JSON array alone: a text and an object can be iterated over too."""
+    items = GenericAlias(list, get_args(kind)[0])
+    structure = converter.get_structure_hook(items)
+
+    def array(value: Any, _kind: Any) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise ValueError("not an array")
+        return tuple(structure(value, items))
+
+    return array
+
+
+def _count(value: Any, _kind: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise ValueError("not a count")
+    return value
+
+
+def _number(value: Any, _kind: Any) -> float:
+    if value is None:
+        return math.nan
+    if type(value) not in (int, float):
+        raise ValueError("not a number")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _text(value: Any, _kind: Any) -> str:
+    if type(value) is not str:
+        raise ValueError("not a text")
+    return value
+
+
+def _truth(value: Any, _kind: Any) -> bool:
+    if type(value) is not bool:
+        raise ValueError("neither true nor false")
+    return value
+
+
+def _latency(value: Any, _kind: Any) -> Latency:
+    last = bucket_of(_LARGEST)
+    if type(value) is not list:
+        raise ValueError("not an array")
+    for pair in value:
+        if type(pair) is not list or len(pair) != 2 or _count(pair[0], int) > last:
+            raise ValueError(f"not pairs of a bucket, up to {last}, and a count")
+        _count(pair[1], int)
+    return Latency(tuple((bucket, calls) for bucket, calls in value))
