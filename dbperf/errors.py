@@ -2,7 +2,7 @@
 
     DbperfError                 its message is one line: what was wrong and what to do
     ├── InputError              a file, option, URL or setting that cannot be used
-    │   └── WorkloadFileError   a workload file that is none, is torn, or is newer than this dbperf
+    │   └── StoreError          a store or workload file: missing, not one, damaged, busy, of another version
     ├── ConnectError            the database could not be reached or refused us; never carries a password
     ├── StatementError          a statement that cannot be explained; `reason` says why
     ├── UnsafeError             an operation the target's environment forbids
@@ -22,8 +22,8 @@ class InputError(DbperfError):
     """A file, option, URL or setting that cannot be used."""
 
 
-class WorkloadFileError(InputError):
-    """A workload file that is none, is torn, or was written by a newer dbperf."""
+class StoreError(InputError):
+    """A store, a workload file among them, that cannot be opened, read or written; the line says what to do."""
 
 
 class ConnectError(DbperfError):

@@ -62,10 +62,10 @@ def test_folder_without_sql(dbperf: CommandLine, db: str) -> None:
     ("content", "says"),
     [
         (None, "No such file or directory"),
-        (b"", "empty, not a dbperf workload"),
-        (b"garbage" * 999, "not a dbperf workload"),
-        (GOOD.encode(), "not a dbperf workload"),
-        (MACHINE_CODE, "not a dbperf workload"),
+        (b"", "the file is empty"),
+        (b"garbage" * 999, "not a file that dbperf wrote"),
+        (GOOD.encode(), "not a file that dbperf wrote"),
+        (MACHINE_CODE, "not a file that dbperf wrote"),
     ],
 )
 def test_workload_that_is_none(dbperf: CommandLine, db: str, content: bytes | None, says: str) -> None:
@@ -87,11 +87,11 @@ def test_workload_that_is_a_folder_or_another_programs(dbperf: CommandLine, db: 
 def test_workload_of_a_newer_dbperf(dbperf: CommandLine, db: str) -> None:
     path = workload_file(dbperf.folder / "newer.dbperf")
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
     before = path.read_bytes()
     line = dbperf.refused("analyze", "--db", db, "--workload", path.name)
-    assert "written by a newer dbperf (schema 99" in line
+    assert "written by a newer dbperf (schema 9999" in line
     assert path.read_bytes() == before
 
 

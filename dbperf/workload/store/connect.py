@@ -1,0 +1,182 @@
+"""Connections to a store, their transactions, and what is said when there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from dbperf.capture.database import database_of
+from dbperf.errors import StoreError
+from dbperf.workload.store.complaints import told
+from dbperf.workload.store.tables import APPLICATION_ID, HISTORY, RECORDING, SCHEMA
+
+Mode = Literal["read", "write", "alone", "new"]
+"""`read`: a snapshot. `write`: beside other writers, where the database can. `alone`: while no writer writes.
+`new`: a file that is thrown away when anything fails."""
+
+_URL = re.compile(r"(?P<kind>\w+)(\+\w+)?://")
+_MAGIC = b"SQLite format 3\0"
+_PATIENCE = 5
+"""Seconds a writer waits: for a connection, for a lock, for a statement."""
+_LOCK = APPLICATION_ID
+"""The advisory lock: shared by those who write, held alone by who changes the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is: a file, or else a PostgreSQL database. `label` has no password."""
+
+    label: str
+    file: Path | None
+    url: URL | None = None
+
+
+def place_of(where: str | os.PathLike[str]) -> Place:
+    """Of a path, an sqlite:// or a postgresql:// URL. Raises StoreError for any other URL."""
+    given = os.fspath(where)
+    if not (scheme := _URL.match(given)):
+        return Place(given, Path(given))
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):  # its message would repeat the URL, password included
+        raise StoreError("store: not a database URL; give a file or a postgresql:// URL") from None
+    if scheme["kind"] == "sqlite" and url.database:
+        return Place(url.database, Path(url.database))
+    if scheme["kind"] not in {"postgresql", "postgres"}:
+        raise StoreError(f"store: {scheme['kind']}:// is not supported; give a file or a postgresql:// URL")
+    url = url.set(drivername="postgresql+psycopg")
+    return Place(database_of(url), None, url)
+
+
+@contextmanager
+def telling(place: Place) -> Iterator[None]:
+    """Turns what the driver and the system say into StoreError, one line."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, OSError, ImportError) as error:
+        password = place.url.password if place.url else None
+        raise StoreError(f"{place.label}: {told(error, str(password or ''))}") from error
+
+
+def connect(place: Place, mode: Mode, *, private: bool = False) -> Connection:
+    """A connection whose transactions are of a mode. Raises StoreError or what `telling` tells.
+
+    A missing or empty file is made where `mode` is to write, readable by its owner alone if `private`; it
+    has no tables yet.
+    """
+    if place.file is not None:
+        return _file(place.file, mode, private)
+    # Without prepared statements it goes through pgbouncer too.
+    engine = create_engine(
+        place.url or "",
+        poolclass=NullPool,
+        execution_options={"dbperf_internal": True},
+        connect_args={
+            "application_name": "dbperf",
+            "connect_timeout": _PATIENCE,
+            "prepare_threshold": None,
+            "tcp_user_timeout": 2 * _PATIENCE * 1000,
+            "keepalives_idle": _PATIENCE,
+        },
+    )
+    return engine.connect().execution_options(dbperf_mode=mode)
+
+
+@contextmanager
+def transaction(connection: Connection, *, patience: int = 0) -> Iterator[None]:
+    """Committed when the block ends well. `patience` bounds, in seconds, what a statement may take."""
+    with connection.begin():
+        if connection.dialect.name == "postgresql":
+            _prepare(connection, patience)
+        yield
+
+
+def _prepare(connection: Connection, patience: int) -> None:
+    mode = connection.get_execution_options()["dbperf_mode"]
+    if mode == "read":
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+    # For this transaction alone: a connection may be shared, by pgbouncer, with others.
+    lock = {"write": "pg_advisory_xact_lock_shared(:lock)", "alone": "pg_advisory_xact_lock(:lock)"}
+    settings = {"schema": SCHEMA, "patience": f"{patience}s", "lock": _LOCK}
+    connection.execute(
+        text(
+            "SELECT set_config('search_path', :schema, true),"
+            " set_config('statement_timeout', :patience, true),"
+            " set_config('idle_in_transaction_session_timeout', :patience, true)"
+        ),
+        settings,
+    )
+    if mode != "read":
+        connection.execute(text(f"SELECT {lock[mode]}"), settings)
+
+
+def _file(path: Path, mode: Mode, private: bool) -> Connection:
+    if mode != "read" and not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
+    elif private and path.is_file():
+        path.chmod(0o600)
+    check_file(path, may_be_empty=mode != "read")
+    # A reader, too, may have to roll back what a writer that was killed left behind.
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+
+    def opened() -> sqlite3.Connection:
+        return sqlite3.connect(
+            uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        )
+
+    engine = create_engine(
+        "sqlite://", creator=opened, poolclass=NullPool, execution_options={"dbperf_internal": True}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.execute(f"PRAGMA synchronous = {'OFF' if mode == 'new' else 'NORMAL'}")
+        if mode == "new":
+            connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+
+    return engine.connect()
+
+
+def check_file(path: Path, *, may_be_empty: bool = False) -> int:
+    """RECORDING or HISTORY. Raises StoreError, or OSError, for a file that is no store of dbperf's."""
+    if not path.is_file() and path.exists():
+        raise StoreError(f"{path}: not a file")
+    with path.open("rb") as file:
+        header = file.read(100)
+    if not header and may_be_empty:
+        return RECORDING
+    if not header:
+        raise StoreError(f"{path}: the file is empty")
+    if not header.startswith(_MAGIC):
+        raise StoreError(f"{path}: not a file that dbperf wrote")
+    if header[68:72] != APPLICATION_ID.to_bytes(4):
+        raise StoreError(f"{path}: another program's SQLite database, not a file that dbperf wrote")
+    return int.from_bytes(header[60:64])
+
+
+def make_history(connection: Connection) -> None:
+    """From now on a file is somebody's history."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA user_version = {HISTORY}")
+
+
+def close(connection: Connection | None) -> None:
+    """Close a connection whose other end may be gone already."""
+    if connection is not None:
+        with suppress(Exception):
+            connection.close()

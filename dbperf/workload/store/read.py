@@ -1,0 +1,133 @@
+"""A store, or the part of it between two times, as a workload."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Select, Table, func, select
+
+from dbperf.errors import StoreError
+from dbperf.model.histogram import Latency
+from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
+from dbperf.workload import values
+from dbperf.workload.store import tables
+from dbperf.workload.store.connect import Mode, connect, place_of, telling, transaction
+from dbperf.workload.store.counts import NUMBERS, Counts, from_row
+from dbperf.workload.store.schema import check
+
+_SAMPLES = 8
+
+
+@contextmanager
+def opened(
+    where: str | os.PathLike[str], mode: Mode = "read", *, thorough: bool = False
+) -> Iterator[Connection]:
+    """A transaction on a store that exists and is of this version.
+
+    `thorough` looks at every page of a file first. Raises StoreError, also for a ValueError of the block:
+    text that dbperf did not write.
+    """
+    place = place_of(where)
+    if place.file and not place.file.exists():
+        raise StoreError(f"{place.label}: {os.strerror(errno.ENOENT)}")
+    with telling(place), connect(place, mode) as connection, transaction(connection):
+        try:
+            check(connection, place)
+            if thorough and place.file:
+                _look_through(connection, place.file)
+            yield connection
+        except (TypeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise StoreError(f"{place.label}: the file is damaged ({reason})") from error
+
+
+def _look_through(connection: Connection, file: Path) -> None:
+    pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    octets = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    if file.stat().st_size < pages * octets:
+        raise ValueError("its end is missing")
+    if (found := connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
+        raise ValueError(found)
+
+
+def read(where: str | os.PathLike[str], since: float | None = None, until: float | None = None) -> Workload:
+    """What is in a store, in windows that overlap the time from `since` to `until`, seconds since 1970.
+
+    Old windows are a day long, so the edges are coarse there. Raises StoreError.
+    """
+    with opened(where) as connection:
+        return read_from(connection, since, until)
+
+
+def read_from(connection: Connection, since: float | None = None, until: float | None = None) -> Workload:
+    """The same over a connection, inside a transaction. Raises ValueError for what dbperf did not write."""
+    counts = _counts(connection, since, until)
+    sites = {row.id: (row.file, row.line, row.function) for row in connection.execute(select(tables.site))}
+    samples = _samples(connection)
+    statements = []
+    for row in connection.execute(select(tables.statement)):
+        if row.id in counts:
+            each = counts[row.id]
+            called = [CallSite(*sites[key], calls) for key, calls in each.sites.items() if key in sites]
+            statements.append(
+                Statement(
+                    row.sql,
+                    row.fingerprint,
+                    row.dialect,
+                    row.database,
+                    execute_seconds=each.numbers["execute_ns"] / 1e9,
+                    latency=Latency.of(each.latency),
+                    call_sites=tuple(sorted(called, key=lambda site: (-site.calls, site.file, site.line))),
+                    samples=tuple(samples[row.id]),
+                    **{name: each.numbers[name] for name in NUMBERS if name != "execute_ns"},
+                )
+            )
+    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))
+    notes = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "notes")).scalar()
+    return Workload(tuple(statements), _coverage(connection), tuple(json.loads(notes or "[]")))
+
+
+def _counts(connection: Connection, since: float | None, until: float | None) -> dict[int, Counts]:
+    counts: dict[int, Counts] = {}
+    for window, seconds in tables.SECONDS.items():
+        query = totals(connection, window)
+        if since is not None:
+            query = query.where(window.c.starts + seconds > since)
+        if until is not None:
+            query = query.where(window.c.starts < until)
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            key, each = row.statement_id, from_row(row)
+            counts[key] = counts[key].plus(each) if key in counts else each
+    return counts
+
+
+def totals(connection: Connection, window: Table) -> Select[tuple[object, ...]]:
+    """A query for the counts of each statement in a table of windows, texts joined."""
+    join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
+    numbers = [func.sum(window.c[name]).label(name) for name in NUMBERS]
+    texts = [join(window.c[name], " ").label(name) for name in ("latency", "sites")]
+    return select(window.c.statement_id, *numbers, *texts).group_by(window.c.statement_id)
+
+
+def _samples(connection: Connection) -> defaultdict[int, list[Sample]]:
+    columns = tables.sample.c
+    rank = func.row_number().over(partition_by=columns.statement_id, order_by=columns.seen.desc())
+    ranked = select(tables.sample, rank.label("rank")).subquery()
+    newest = select(ranked).where(ranked.c.rank <= _SAMPLES).order_by(ranked.c.statement_id, ranked.c.seen)
+    samples: defaultdict[int, list[Sample]] = defaultdict(list)
+    for row in connection.execute(newest):
+        samples[row.statement_id].append(Sample(row.sql, values.loads(row.parameters)))
+    return samples
+
+
+def _coverage(connection: Connection) -> Unseen:
+    columns = tables.writer.c
+    names = ("folded_calls", "observer_failures", "flush_failures")
+    row = connection.execute(select(*(func.coalesce(func.sum(columns[name]), 0) for name in names))).one()
+    return Unseen(*map(int, row))

@@ -1,0 +1,41 @@
+"""Rows into a store, many in a statement; one that is there already is kept, or replaced by a later state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+Row = dict[str, Any]
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that takes ON CONFLICT."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def keep(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert the rows that are not there."""
+    _many(connection, table, insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def put(connection: Connection, table: Table, rows: Sequence[Row], newer: str = "") -> None:
+    """Insert rows or overwrite those with the same key; where `newer` is given, only if that column grows."""
+    statement = insert(connection, table)
+    new = statement.excluded
+    rest = {each.name: new[each.name] for each in table.columns if not each.primary_key}
+    where = new[newer] > table.c[newer] if newer else None
+    keys = [each.name for each in table.primary_key]
+    statement = statement.on_conflict_do_update(index_elements=keys, set_=rest, where=where)
+    _many(connection, table, statement, rows)
+
+
+def _many(connection: Connection, table: Table, statement: Any, rows: Sequence[Row]) -> None:
+    # In the order of their keys: two writers that wait for each other's rows would wait for ever.
+    keys = [each.name for each in table.primary_key]
+    ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
+    if ordered:
+        # Only with RETURNING does SQLAlchemy send many rows in one statement.
+        connection.execute(statement.returning(next(iter(table.primary_key))), ordered)
