@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -17,6 +18,9 @@ from dbperf.settings import Resolved, Settings, resolve
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
+    from dbperf.model.workload import Writer
+    from dbperf.workload.flush import Flusher, Sink
+
 # The handle lives on the dialect instance: an engine, its `execution_options()` copies and its asyncio
 # proxy share one dialect, and the handle goes when they go.
 _HANDLE = "_dbperf"
@@ -25,16 +29,25 @@ _HANDLE = "_dbperf"
 class Perf:
     """The handle of an instrumented engine."""
 
-    __slots__ = ("_capture", "_dialect", "settings")
+    __slots__ = ("_capture", "_dialect", "_flusher", "settings")
 
     def __init__(self, dialect: Dialect, settings: Resolved) -> None:
         self.settings = settings
         self._dialect = dialect
         self._capture: Capture | None = None
+        self._flusher: Flusher | None = None
 
     def _attach(self, database: str) -> None:
-        if self.settings.enabled:
+        if not self.settings.enabled:
+            return
+        if not self.settings.store and "DBPERF_RECORD" not in os.environ:
             self._capture = Capture(self._dialect, database, self.settings)
+            return
+        from dbperf.workload.flush import flusher
+
+        self._flusher = flusher
+        self._capture = Capture(self._dialect, database, self.settings, flusher.awake)
+        _write_down(self._capture, self.settings, flusher)
 
     def workload(self) -> Workload:
         """What ran so far, folded into statements, the slowest in total first.
@@ -45,7 +58,8 @@ class Perf:
             return Workload()
         from dbperf.workload.fold import fold
 
-        return fold(self._capture.observed(), self._capture.unseen())
+        seen = self._capture.observations
+        return fold(seen.observed(), seen.unseen())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
@@ -61,11 +75,36 @@ class Perf:
         save(self.workload(), path)
 
     def close(self) -> None:
-        """Take everything off the engine again. The workload can still be read. Closing twice is fine."""
+        """Take everything off the engine again, and write what is not in the store yet (for 2 s at most).
+
+        The workload can still be read. Closing twice is fine.
+        """
         if self._capture is not None:
             self._capture.close()
+        if self._flusher is not None:
+            self._flusher.flush(within=2.0)
         if vars(self._dialect).get(_HANDLE) is self:
             del vars(self._dialect)[_HANDLE]
+
+
+def _write_down(capture: Capture, settings: Resolved, flusher: Flusher) -> None:
+    """Have what the capture sees written: to the spool of `dbperf record`, or else to the store."""
+    seen, owner = capture.observations, weakref.ref(capture)
+    if "DBPERF_RECORD" in os.environ:
+        from dbperf import recording
+
+        recording.start()
+        flusher.add("record", recording.sink, Resolved().flush_seconds, seen, owner)
+        return
+    private = settings.capture_parameters
+    store = settings.store if "://" in settings.store else os.path.abspath(settings.store)
+
+    def writer(writer: Writer) -> Sink:  # called on the flusher's thread: it loads the parser
+        from dbperf.workload.store.writer import StoreWriter
+
+        return StoreWriter(store, writer, private=private)
+
+    flusher.add((store, private), writer, settings.flush_seconds, seen, owner)
 
 
 def create_engine(url: str | URL, *, dbperf: Settings | None = None, **kw: Any) -> Engine:

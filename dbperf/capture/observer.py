@@ -7,16 +7,15 @@ import logging
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
 
-from dbperf.capture.callsite import call_site, finder
+from dbperf.capture.callsite import finder
+from dbperf.capture.observations import Observations
 from dbperf.capture.parameters import keep
-from dbperf.capture.recorder import Recorders, Slot
 from dbperf.capture.wrap import wrap
-from dbperf.model.histogram import Latency
-from dbperf.model.workload import Observed, Unseen
 from dbperf.settings import Resolved
 
 _QUERY_CANCELED = "57014"
@@ -29,14 +28,19 @@ class Capture:
     takes itself off the dialect and leaves the application with SQLAlchemy as it is.
     """
 
-    def __init__(self, dialect: Dialect, database: str, settings: Resolved) -> None:
-        self._dialect, self._paramstyle = dialect.name, dialect.paramstyle
-        self._database = database
-        self._recorders = Recorders(settings.max_statements)
+    def __init__(
+        self,
+        dialect: Dialect,
+        database: str,
+        settings: Resolved,
+        awake: Callable[[], None] | None = None,
+    ) -> None:
+        self.observations = Observations(dialect, database, settings.max_statements, awake)
+        self._recorders = self.observations.recorders
+        self._paramstyle = dialect.paramstyle
         self._keep_parameters = settings.capture_parameters
         self._find = finder(settings, hop=dialect.is_async)
         self._initializing: set[Connection] = set()
-        self._failures = 0
         self._open = True
         _captures.add(self)
         self._unwrap = wrap(dialect, self._record, self._initializing)
@@ -80,13 +84,15 @@ class Capture:
                 slot.at(spot)
             if self._keep_parameters:
                 keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
+            if slot.clean:
+                self._recorders.touched(statement, slot)
         except Exception as failure:  # noqa: BLE001  an observer never raises
             self._give_up(failure)
 
     def _give_up(self, failure: Exception) -> None:
         # No message of the failure: it may quote the application's data.
         with contextlib.suppress(Exception):
-            self._failures += 1
+            self.observations.failures += 1
             self.close()
             trace = failure.__traceback__
             while trace is not None and trace.tb_next is not None:
@@ -95,37 +101,9 @@ class Capture:
             name = type(failure).__name__
             logging.getLogger("dbperf").warning("capture failed (%s at %s) and is now off", name, where)
 
-    def observed(self) -> list[Observed]:
-        """Everything seen so far, by SQL string. Other threads may go on writing; counts of an execution
-        that is being recorded at this moment may be in some numbers and not yet in others.
-        """
-        return [self._observed(sql, slot) for sql, slot in self._recorders.total().slots.items()]
-
-    def unseen(self) -> Unseen:
-        """What was counted but not kept."""
-        return Unseen(self._recorders.total().folded, self._failures)
-
-    def _observed(self, sql: str, slot: Slot) -> Observed:
-        sites = [call_site(spot, calls) for spot, calls in slot.sites.values()]
-        return Observed(
-            sql=sql,
-            dialect=self._dialect,
-            paramstyle=self._paramstyle,
-            database=self._database,
-            calls=slot.calls,
-            parameter_sets=slot.parameter_sets,
-            rows=slot.rows,
-            errors=slot.errors,
-            cancellations=slot.cancellations,
-            execute_ns=slot.execute_ns,
-            latency=Latency.of(slot.latency),
-            call_sites=tuple(sorted(sites, key=lambda site: -site.calls)),
-            parameters=tuple(slot.samples),
-        )
-
     def forget(self) -> None:
         """Start empty."""
-        self._recorders.reset()
+        self.observations.forget()
         self._initializing.clear()
 
 

@@ -1,9 +1,13 @@
-"""Where counts go: one recorder a thread, so that the hot path needs no lock; merged when read."""
+"""Where counts go: one recorder a thread, so that the hot path needs no lock; merged when read.
+
+`total` reads everything seen so far; `fresh`, for who writes it down as it comes, what came since.
+"""
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +16,7 @@ from dbperf.capture.parameters import together
 from dbperf.model.histogram import bucket_of
 
 _SITES_KEPT = 64
+_COUNTS = ("calls", "parameter_sets", "rows", "errors", "cancellations", "execute_ns")
 
 
 class Slot:
@@ -19,11 +24,13 @@ class Slot:
 
     `sites` is keyed by the identity of the code object and the offset in it: hashing a code object hashes
     its constants and bytecode each time. The value holds the code, which keeps the identity its own.
+    A `clean` slot is to be noted as touched when something was counted in it.
     """
 
     __slots__ = (
         "calls",
         "cancellations",
+        "clean",
         "errors",
         "execute_ns",
         "latency",
@@ -31,9 +38,12 @@ class Slot:
         "rows",
         "samples",
         "sites",
+        "taken",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, clean: bool = False) -> None:
+        self.clean = clean
+        self.taken: Slot | None = None
         self.calls = self.parameter_sets = self.rows = 0
         self.errors = self.cancellations = self.execute_ns = 0
         self.latency: dict[int, int] = {}
@@ -59,22 +69,40 @@ class Slot:
     def add(self, other: Slot) -> None:
         """Add what another thread, which may still be writing, saw of the same SQL string."""
         self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
-        for name in ("calls", "parameter_sets", "rows", "errors", "cancellations", "execute_ns"):
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for bucket, count in other.latency.copy().items():
             self.latency[bucket] = self.latency.get(bucket, 0) + count
         for spot, calls in other.sites.copy().values():
             self.at(spot, calls)
 
+    def take(self) -> Slot:
+        """What came since the last call. Another thread may be writing: what is missed comes next time."""
+        now, before, fresh = Slot(), self.taken or Slot(), Slot()
+        now.add(self)
+        for name in _COUNTS:
+            setattr(fresh, name, getattr(now, name) - getattr(before, name))
+        for bucket, count in now.latency.items():
+            if more := count - before.latency.get(bucket, 0):
+                fresh.latency[bucket] = more
+        for key, (spot, calls) in now.sites.items():
+            if more := calls - before.sites.get(key, (spot, 0))[1]:
+                fresh.sites[key] = [spot, more]
+        given = {id(each) for each in before.samples}  # which `taken` keeps alive, so an id is theirs alone
+        fresh.samples = [each for each in now.samples if id(each) not in given]
+        self.taken = now
+        return fresh
+
 
 class Recorder:
     """Slots by SQL string, at most `limit`; executions of further SQL strings are counted in `folded`."""
 
-    __slots__ = ("folded", "limit", "slots")
+    __slots__ = ("folded", "limit", "slots", "tracked")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, tracked: bool = False) -> None:
         self.slots: dict[str, Slot] = {}
         self.limit = limit
+        self.tracked = tracked
         self.folded = 0
 
     def slot(self, sql: str, calls: int = 1) -> Slot | None:
@@ -84,7 +112,7 @@ class Recorder:
             if len(self.slots) >= self.limit:
                 self.folded += calls
                 return None
-            slot = self.slots[sql] = Slot()
+            slot = self.slots[sql] = Slot(clean=self.tracked)
         return slot
 
     def add(self, other: Recorder) -> None:
@@ -102,10 +130,14 @@ class _Alive:
 
 
 class Recorders:
-    """The recorders of one engine: `mine()` on the hot path, `total()` to read."""
+    """The recorders of one engine: `mine()` on the hot path, `total()` and `fresh()` to read.
 
-    def __init__(self, limit: int) -> None:
+    `awake`: called when a thread begins to record, by that thread, where `fresh` is going to be called.
+    """
+
+    def __init__(self, limit: int, awake: Callable[[], None] | None = None) -> None:
         self._limit = limit
+        self._awake = awake
         self.reset()
 
     def reset(self) -> None:
@@ -115,6 +147,8 @@ class Recorders:
         self._local = threading.local()
         self._living: list[tuple[Callable[[], _Alive | None], Recorder]] = []
         self._retired = Recorder(self._limit)
+        self._touched: deque[tuple[str, Slot]] = deque()
+        self._folded_by_retired = self._folded_taken = 0
 
     def mine(self) -> Recorder:
         """This thread's recorder."""
@@ -124,18 +158,26 @@ class Recorders:
             recorder = self._register()
         return recorder
 
+    def touched(self, sql: str, slot: Slot) -> None:
+        """Note that something was counted in a clean slot, after it was counted."""
+        slot.clean = False
+        self._touched.append((sql, slot))
+
     def _register(self) -> Recorder:
-        alive, recorder = _Alive(), Recorder(self._limit)
+        alive, recorder = _Alive(), Recorder(self._limit, tracked=self._awake is not None)
         with self._lock:
             self._retire()
             self._living.append((weakref.ref(alive), recorder))
         self._local.alive, self._local.recorder = alive, recorder
+        if self._awake is not None:
+            self._awake()
         return recorder
 
     def _retire(self) -> None:
         living = []
         for alive, recorder in self._living:
             if alive() is None:
+                self._folded_by_retired += recorder.folded
                 self._retired.add(recorder)
             else:
                 living.append((alive, recorder))
@@ -149,3 +191,18 @@ class Recorders:
             for recorder in (self._retired, *(recorder for _, recorder in self._living)):
                 total.add(recorder)
         return total
+
+    def fresh(self) -> tuple[list[tuple[str, Slot]], int]:
+        """What came since the last call, by thread and SQL string, and the executions not kept by string.
+
+        Costs nothing for what was not touched, however many threads and statements there are.
+        """
+        taken = []
+        with self._lock:
+            for _ in range(len(self._touched)):  # and not what busy threads add meanwhile
+                sql, slot = self._touched.popleft()
+                slot.clean = True  # before it is read: who counts from now on notes it again
+                taken.append((sql, slot.take()))
+            folded = self._folded_by_retired + sum(recorder.folded for _, recorder in self._living)
+            new, self._folded_taken = folded - self._folded_taken, folded
+        return taken, new

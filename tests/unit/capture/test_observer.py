@@ -57,7 +57,7 @@ def capture_of(engine: sa.Engine, **settings: Any) -> Capture:
 
 
 def only(capture: Capture, starts: str) -> Observed:
-    (found,) = [each for each in capture.observed() if each.sql.startswith(starts)]
+    (found,) = [each for each in capture.observations.observed() if each.sql.startswith(starts)]
     return found
 
 
@@ -101,7 +101,7 @@ def test_insertmanyvalues_is_seen_as_what_was_sent(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         names = [{"name": str(each)} for each in range(10)]
         assert len(connection.execute(sa.insert(Author).returning(Author.id), names).all()) == 10
-    inserts = [each for each in capture.observed() if each.sql.startswith("INSERT")]
+    inserts = [each for each in capture.observations.observed() if each.sql.startswith("INSERT")]
     assert sum(each.calls for each in inserts) == 1
     assert inserts[0].sql.count("(?") == 10
 
@@ -201,7 +201,7 @@ def test_what_the_dialect_asks_at_first_connect_is_not_the_applications() -> Non
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert asked == ["first connect"]
-    assert [each.sql for each in capture.observed()] == ["select 1"]
+    assert [each.sql for each in capture.observations.observed()] == ["select 1"]
     engine.dispose()
 
 
@@ -229,8 +229,8 @@ def test_more_statements_than_there_is_room_for(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         for each in range(10):
             connection.exec_driver_sql(f"select {each}")
-    assert len(capture.observed()) == 3
-    assert capture.unseen().folded_calls == 7
+    assert len(capture.observations.observed()) == 3
+    assert capture.observations.unseen().folded_calls == 7
 
 
 def test_close_restores_the_dialect_exactly(engine: sa.Engine) -> None:
@@ -268,7 +268,7 @@ def test_a_wrap_put_on_before_comes_back_and_one_put_on_after_stays(engine: sa.E
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert calls == ["last", "first"]
-    assert capture.observed() == []
+    assert capture.observations.observed() == []
     attributes["do_execute"] = named("x", first)
 
 
@@ -286,7 +286,7 @@ def test_a_failing_observer_switches_itself_off(
         for each in (1, 2):
             assert connection.execute(sa.text(f"select {each}")).scalar_one() == each
     assert vars(engine.dialect) == before
-    assert capture.unseen().observer_failures == 1
+    assert capture.observations.unseen().observer_failures == 1
     (line,) = [record.getMessage() for record in caplog.records if record.name == "dbperf"]
     assert line.startswith(f"capture failed (LookupError at {__file__}:")
     assert "parameter" not in line
@@ -323,7 +323,7 @@ def test_a_listener_that_executes_by_itself_still_may(engine: sa.Engine) -> None
     capture = capture_of(engine)
     with engine.connect() as connection:
         assert connection.execute(sa.text("select 1")).scalar_one() == "from the listener"
-    assert capture.observed() == []
+    assert capture.observations.observed() == []
 
 
 def test_engine_and_capture_go_together() -> None:
@@ -339,12 +339,12 @@ def test_engine_and_capture_go_together() -> None:
 
 
 def _in_child(capture: Capture, pipe: Pipe) -> None:
-    inherited = len(capture.observed())
+    inherited = len(capture.observations.observed())
     engine = sa.create_engine("sqlite://")
     own = capture_of(engine)
     with engine.connect() as connection:
         connection.execute(sa.text("select 'in the child'"))
-    pipe.send((inherited, [each.sql for each in own.observed()]))
+    pipe.send((inherited, [each.sql for each in own.observations.observed()]))
 
 
 def test_a_forked_child_starts_empty(engine: sa.Engine) -> None:

@@ -1,0 +1,231 @@
+"""A recorded process appends what it sees to a file of its own; who started it reads them all at the end.
+
+One line a flush, in JSON, numbered: after a line that could not be written whole, the next has the same
+number and all that was in it. So of lines with one number the last counts, even if the earlier one lacks but
+its line feed. SQL texts and call sites are spelled out once a file, in the line that first needs them.
+
+This is loaded into programs that dbperf knows nothing about: the standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dbperf.model.histogram import Latency
+from dbperf.model.workload import CallSite, Observed, Unseen, Writer
+from dbperf.workload import values
+
+FORMAT = 1
+_SUFFIX = ".spool"
+_NAMES_KEPT = 10_000
+
+
+class Spool:
+    """A sink: the file of this process in a folder. Parameters are written only where `parameters` is true.
+
+    Raises OSError when the folder cannot be written.
+    """
+
+    def __init__(self, folder: str, writer: Writer, *, parameters: bool) -> None:
+        self._parameters = parameters
+        self._names: dict[tuple[str | int, ...], int] = {}
+        self._named = self._number = 0
+        self._torn = False
+        path = os.path.join(folder, f"{writer.pid}-{writer.id:016x}{_SUFFIX}")
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+        self._file = os.open(path, flags, 0o600)
+        try:
+            _lock(self._file)
+            self._append(_header(writer))
+        except OSError:
+            self.close()
+            os.unlink(path)
+            raise
+
+    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+        """Append a line. Raises OSError when it could not be written whole."""
+        if os.fstat(self._file).st_nlink == 0:  # the recording is over, and nobody reads on
+            return
+        if len(self._names) >= _NAMES_KEPT:
+            self._names.clear()
+        new: dict[tuple[str | int, ...], int] = {}
+
+        def number(*name: str | int) -> int:
+            known = self._names.get(name)
+            return new.setdefault(name, self._named + len(new)) if known is None else known
+
+        seen = [self._row(each, number) for each in observed]
+        names = [[number, *name] for name, number in new.items()]
+        failures = (unseen.folded_calls, unseen.observer_failures, unseen.flush_failures)
+        self._append({"number": self._number, "at": at, "names": names, "seen": seen, "unseen": failures})
+        self._number += 1
+        self._named += len(new)
+        self._names |= new
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def _row(self, each: Observed, number: Callable[..., int]) -> list[Any]:
+        text = number(each.sql, each.dialect, each.paramstyle, each.database)
+        counts = (
+            each.calls,
+            each.parameter_sets,
+            each.rows,
+            each.errors,
+            each.cancellations,
+            each.execute_ns,
+        )
+        sites = [(number(site.file, site.line, site.function), site.calls) for site in each.call_sites]
+        samples = [_sample(one) for one in each.parameters] if self._parameters else []
+        return [text, *counts, each.latency.buckets, sites, samples]
+
+    def _append(self, line: dict[str, Any]) -> None:
+        data = (b"\n" if self._torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        self._torn = True
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._torn = False
+
+
+def _header(writer: Writer) -> dict[str, Any]:
+    return {
+        "dbperf spool": FORMAT,
+        "writer": [writer.id, writer.host, writer.pid, writer.started],
+        "python": sys.version.split()[0],
+        "sqlalchemy": getattr(sys.modules.get("sqlalchemy"), "__version__", ""),
+    }
+
+
+def _sample(parameters: Any) -> list[Any]:
+    if isinstance(parameters, dict):
+        return [list(parameters), values.dumps(tuple(parameters.values()))]
+    return [None, values.dumps(parameters)]
+
+
+def _lock(file: int) -> None:
+    """Held as long as the process lives, whatever becomes of its process id and its children."""
+    with contextlib.suppress(ImportError, OSError):  # Windows, file systems without locks
+        import fcntl
+
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def still_written(folder: Path) -> int:
+    """How many processes that have a spool in `folder` are still alive."""
+    import fcntl
+
+    alive = 0
+    for path in folder.glob(f"*{_SUFFIX}"):
+        with path.open("r+b") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                alive += 1
+    return alive
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a process saw between two flushes, the later of them at `at` (seconds since 1970)."""
+
+    at: float
+    observed: tuple[Observed, ...]
+    unseen: Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A process's spool. `torn` lines are lost: it was killed while it wrote, or the file was damaged."""
+
+    writer: Writer
+    batches: tuple[Batch, ...]
+    torn: int
+
+
+def read_spools(folder: Path, skipped: list[Path]) -> Iterator[Spooled]:
+    """The spools in a folder; files that are none go to `skipped`. Raises OSError."""
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        spooled = _read(path)
+        if spooled is None:
+            skipped.append(path)
+        else:
+            yield spooled
+
+
+def _read(path: Path) -> Spooled | None:
+    first, *lines = path.read_bytes().split(b"\n")
+    header = _json(first)
+    try:
+        if header["dbperf spool"] != FORMAT:
+            return None
+        number, host, process, started = header["writer"]
+        writer = Writer(int(number), str(host), int(process), float(started))
+    except (KeyError, TypeError, ValueError):
+        return None
+    reader, batches, last_is_torn = _Reader(), dict[int, Batch](), False
+    for line in filter(None, lines):
+        try:
+            number, batch = reader.batch(_json(line))
+        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError):
+            last_is_torn = True
+        else:
+            last_is_torn = False
+            batches[number] = batch
+    missing = max(batches, default=-1) + 1 - len(batches)
+    return Spooled(writer, tuple(batches.values()), missing + last_is_torn)
+
+
+def _json(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+@dataclass(slots=True)
+class _Reader:
+    names: dict[int, list[Any]] = field(default_factory=dict)
+
+    def batch(self, line: Any) -> tuple[int, Batch]:
+        """A line and its number. Raises KeyError, TypeError, ValueError … for one that is none of ours."""
+        self.names |= {number: name for number, *name in line["names"]}
+        observed = tuple(self._observed(row) for row in line["seen"])
+        return int(line["number"]), Batch(float(line["at"]), observed, Unseen(*line["unseen"]))
+
+    def _observed(self, row: list[Any]) -> Observed:
+        text, *counts, latency, sites, samples = row
+        calls, parameter_sets, rows, errors, cancellations, execute_ns = map(int, counts)
+        sql, dialect, paramstyle, database = map(str, self.names[text])
+        return Observed(
+            sql=sql,
+            dialect=dialect,
+            paramstyle=paramstyle,
+            database=database,
+            calls=calls,
+            parameter_sets=parameter_sets,
+            rows=rows,
+            errors=errors,
+            cancellations=cancellations,
+            execute_ns=execute_ns,
+            latency=Latency(tuple((int(bucket), int(count)) for bucket, count in latency)),
+            call_sites=tuple(self._site(place, calls) for place, calls in sites),
+            parameters=tuple(_parameters(*each) for each in samples),
+        )
+
+    def _site(self, place: int, calls: int) -> CallSite:
+        file, line, function = self.names[place]
+        return CallSite(str(file), int(line), str(function), int(calls))
+
+
+def _parameters(names: list[str] | None, text: str) -> Any:
+    positional = values.loads(text)
+    return positional if names is None else dict(zip(names, positional, strict=True))
