@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dbperf.workload.store.tables import HEAD
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -53,9 +55,10 @@ def run(unpacked: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_the_wheel_has_the_package_and_the_shop_and_nothing_else(unpacked: Path) -> None:
+def test_the_wheel_has_the_package_the_shop_and_the_migrations_and_nothing_else(unpacked: Path) -> None:
     expected = {f"dbperf/{each}" for each in files(ROOT / "dbperf")}
     expected |= {f"dbperf/_shop/shop/{each}" for each in files(ROOT / "examples" / "shop")}
+    expected |= {f"dbperf/_migrations/{each}" for each in files(ROOT / "migrations")}
     installed = {each for each in files(unpacked) if ".dist-info/" not in each}
     assert installed == expected
     assert {"dbperf/py.typed", "dbperf/report/report.schema.json"} <= installed
@@ -72,6 +75,17 @@ def test_the_wheel_runs(unpacked: Path) -> None:
 def test_the_demo_of_the_wheel_runs_the_shop_of_the_wheel(unpacked: Path) -> None:
     shop = run(unpacked, "-c", "from dbperf.cli.demo import _shop; print(_shop().__path__[0])")
     assert Path(shop.strip()) == unpacked / "dbperf" / "_shop" / "shop"
+
+
+def test_the_store_of_the_wheel_is_made_by_the_migrations_of_the_wheel(unpacked: Path) -> None:
+    program = """
+from dbperf.workload.store.upgrade import migrations, upgrade
+print(migrations())
+print(upgrade("wheel.sqlite", "0001"), upgrade("wheel.sqlite"))
+"""
+    folder, revisions = run(unpacked, "-c", program).splitlines()
+    assert Path(folder) == unpacked / "dbperf" / "_migrations"
+    assert revisions == f"('', '0001') ('0001', '{HEAD}')"
 
 
 def test_a_machine_without_libpq_is_told_what_to_install(unpacked: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, NullPool, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dbperf.capture.database import database_of
@@ -27,6 +27,8 @@ _URL = re.compile(r"(?P<kind>\w+)(\+\w+)?://")
 _MAGIC = b"SQLite format 3\0"
 _PATIENCE = 5
 """Seconds a writer waits: for a connection, for a lock, for a statement."""
+_LONGEST_LOCK = 30
+"""Seconds to wait for a lock where writers would have to wait behind us."""
 _LOCK = APPLICATION_ID
 """The advisory lock: shared by those who write, held alone by who changes the tables."""
 
@@ -101,22 +103,20 @@ def transaction(connection: Connection, *, patience: int = 0) -> Iterator[None]:
 
 
 def _prepare(connection: Connection, patience: int) -> None:
+    """Set what holds for this transaction alone: a connection may be shared with others, by pgbouncer."""
     mode = connection.get_execution_options()["dbperf_mode"]
     if mode == "read":
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    # For this transaction alone: a connection may be shared, by pgbouncer, with others.
-    lock = {"write": "pg_advisory_xact_lock_shared(:lock)", "alone": "pg_advisory_xact_lock(:lock)"}
-    settings = {"schema": SCHEMA, "patience": f"{patience}s", "lock": _LOCK}
-    connection.execute(
-        text(
-            "SELECT set_config('search_path', :schema, true),"
-            " set_config('statement_timeout', :patience, true),"
-            " set_config('idle_in_transaction_session_timeout', :patience, true)"
-        ),
-        settings,
-    )
+    settings = {
+        "search_path": SCHEMA,
+        "statement_timeout": f"{patience}s",
+        "idle_in_transaction_session_timeout": f"{patience}s",
+        "lock_timeout": f"{_LONGEST_LOCK}s",
+    }
+    connection.execute(select(*(func.set_config(*each, True) for each in settings.items())))
     if mode != "read":
-        connection.execute(text(f"SELECT {lock[mode]}"), settings)
+        lock = func.pg_advisory_xact_lock if mode == "alone" else func.pg_advisory_xact_lock_shared
+        connection.execute(select(lock(_LOCK)))
 
 
 def _file(path: Path, mode: Mode, private: bool) -> Connection:

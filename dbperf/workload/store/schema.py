@@ -51,12 +51,13 @@ def create(connection: Connection) -> None:
     """
     if inspect(connection).has_table(version.name):
         return
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     metadata.create_all(connection, checkfirst=False)
     connection.execute(insert(version).values(version_num=HEAD))
-    name(connection)
+    identify(connection)
 
 
-def name(connection: Connection) -> None:
-    """Give a new store its random id."""
+def identify(connection: Connection) -> None:
+    """Give a new store its random id, and a file the mark of dbperf's."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(insert(meta).values(key="id", value=str(secrets.randbits(63))))

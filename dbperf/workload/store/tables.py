@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Tex
 
 SCHEMA = "dbperf"
 """Where the tables are in a PostgreSQL database."""
-HEAD = "0001"
+HEAD = "0002"
 """The revision these tables are of; revisions sort by age."""
 APPLICATION_ID = 0x64627066
 """ "dbpf", at byte 68 of the file: https://www.sqlite.org/fileformat2.html"""
@@ -108,3 +108,51 @@ def _window(name: str) -> Table:
 minute, hour, day = _window("minute"), _window("hour"), _window("day")
 SECONDS = {minute: 60, hour: 3600, day: 86400}
 """The windows and how long they are, the shortest first."""
+
+run = Table(
+    "run",
+    metadata,
+    _key("id"),
+    _column("at"),
+    _column("target", Text),
+    _column("environment", Text),
+    _column("server_version", Text),
+    _column("report", Text),
+)
+
+recommendation = Table(
+    "recommendation",
+    metadata,
+    _key("target", Text),
+    _key("id", Text),
+    _column("code", Text),
+    _column("title", Text),
+    _column("state", Text),
+    _column("since"),
+    _column("reason", Text),
+)
+
+finding = Table(
+    "finding", metadata, _key("run_id"), _key("recommendation_id", Text), _column("evidence", Text)
+)
+
+facts = Table(
+    "facts",
+    metadata,
+    _key("fingerprint", Text),
+    _key("dialect", Text),
+    _key("version", Text),
+    _column("body", Text),
+)
+
+plan = Table(
+    "plan",
+    metadata,
+    _key("statement_id"),
+    _key("target", Text),
+    _key("key", Text),
+    _column("valid_for", Text),
+    _column("at"),
+    _column("body", Text),
+)
+"""`key` tells apart the plans of a statement, `valid_for` the state of the database that a plan holds for."""
