@@ -54,7 +54,7 @@ def new_file(path: str | os.PathLike[str], *, private: bool) -> Iterator[Connect
     """
     place = Path(os.path.realpath(path))  # through a link, the file it leads to is replaced and not the link
     try:
-        _check_replaceable(place, path)
+        check_replaceable(path)
         mode = 0o600 if private else 0o666
         with (
             replacing(place, mode) as beside,
@@ -70,7 +70,9 @@ def new_file(path: str | os.PathLike[str], *, private: bool) -> Iterator[Connect
         raise InputError(f"{path}: cannot write the workload: {reason}") from error
 
 
-def _check_replaceable(place: Path, path: str | os.PathLike[str]) -> None:
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Raises InputError when what is at `path` is not a workload that `save` may replace; OSError."""
+    place = Path(path)
     if not place.exists():
         return
     try:
