@@ -10,7 +10,11 @@ from dataclasses import dataclass
 class PlanNode:
     """A node of a plan. Costs are planner units; `rows` is the estimate for one loop.
 
-    `actual_rows` (for one loop) and `loops` are None unless the statement was executed.
+    `actual_rows`, `actual_seconds` (what is below included) and `removed_rows`, each for one loop, and
+    `loops` are None unless the statement was executed. `title` is the kind as EXPLAIN's text has it
+    ("Parallel Hash Left Join"). `role` is what it is to its parent (Outer, Inner, InitPlan, SubPlan …) and
+    `subplan` its name there ("CTE totals"). `reads` is the CTE it scans. `details` are conditions and
+    keys, labelled.
     """
 
     kind: str
@@ -27,6 +31,14 @@ class PlanNode:
     filter: str = ""
     condition: str = ""
     sort_key: tuple[str, ...] = ()
+    title: str = ""
+    role: str = ""
+    subplan: str = ""
+    reads: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+    workers: int | None = None
+    actual_seconds: float | None = None
+    removed_rows: float | None = None
     children: tuple[PlanNode, ...] = ()
 
     def walk(self) -> Iterator[PlanNode]:
@@ -43,7 +55,14 @@ class PlanNode:
         bitmaps = (child for child in self.children if child.kind in _BITMAPS)
         return tuple(name for child in bitmaps for name in child.using)
 
+    def needs_all(self, child: PlanNode) -> bool:
+        """Whether it has to read all of `child` before it can give its first row."""
+        if self.kind == "Aggregate":
+            return "GroupAggregate" not in self.title
+        return self.kind in _BLOCKING or child.kind in _BITMAPS or child.subplan.startswith("InitPlan")
 
+
+_BLOCKING = frozenset({"Sort", "Hash", "SetOp"})
 _BITMAPS = frozenset({"BitmapAnd", "BitmapOr", "Bitmap Index Scan"})
 
 
@@ -51,12 +70,13 @@ _BITMAPS = frozenset({"BitmapAnd", "BitmapOr", "Bitmap Index Scan"})
 class Plan:
     """The plan of one statement. `seconds` is the server's execution time, None if only planned.
 
-    `generic`: planned without parameter values.
+    `generic`: planned without parameter values. `planning_seconds` is None too, unless it was executed.
     """
 
     root: PlanNode
     seconds: float | None = None
     generic: bool = False
+    planning_seconds: float | None = None
 
     @property
     def cost(self) -> float:
