@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import psycopg
-
 from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.rules import missing_index
@@ -14,19 +12,16 @@ from dbperf.advice.rules.missing_index import Proof, Timings
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.verdicts import not_planned, verdict
 from dbperf.advice.verify import measure, why_not_timed
-from dbperf.errors import ConnectError, InputError, StatementError, UnsafeError
+from dbperf.errors import InputError, StatementError, UnsafeError
 from dbperf.model.catalog import Catalog
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Recommendation
 from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skipped, StatementReport, Target
 from dbperf.model.workload import Statement, Workload
-from dbperf.plans.catalog import read_catalog
-from dbperf.plans.connect import Connection, connect
-from dbperf.plans.explain import SYNTAX_ERROR, check_syntax, explain, failure
-from dbperf.plans.whatif import WhatIfIndex
-from dbperf.plans.whatif.build import BuildWhatIf
-from dbperf.statements import analyze_statement
+from dbperf.plans.target import SYNTAX_ERROR, open_target
+from dbperf.plans.target import Target as Database
+from dbperf.plans.whatif import Build, WhatIfIndex
 from dbperf.workload.fold import merge
 
 Progress = Callable[[float, str], None]
@@ -64,8 +59,9 @@ def analyze(
 ) -> Report:
     """Judge every statement of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
 
-    Nothing is built unless `environment` is staging or disposable; with `verify` the read-only statements
-    that an index would serve are also executed there, with and without it. `progress` is told each step.
+    In PostgreSQL nothing is built unless `environment` is staging or disposable; a SQLite file is copied,
+    and the copy serves to try. With `verify` the read-only statements that an index would serve are also
+    timed, with and without it. `progress` is told each step.
     Raises InputError, ConnectError or UnsafeError, each one line.
     """
     if environment not in ENVIRONMENTS:
@@ -74,13 +70,9 @@ def analyze(
         raise UnsafeError(
             "--verify builds indexes and runs statements; point --db at a copy and say --environment staging"
         )
-    connection = connect(url)
-    try:
-        return _analyze(workload, connection, environment, verify, progress)
-    except psycopg.Error as error:
-        raise ConnectError(str(failure(connection, error))) from None
-    finally:
-        connection.close()
+    progress(0.0, "reading the catalog")
+    with open_target(url) as database:
+        return _analyze(workload, database, environment, verify, progress)
 
 
 def replayed(report: Report, after: Workload) -> Report:
@@ -93,19 +85,17 @@ def replayed(report: Report, after: Workload) -> Report:
 
 
 def _analyze(
-    workload: Workload, connection: Connection, environment: str, verify: bool, progress: Progress
+    workload: Workload, database: Database, environment: str, verify: bool, progress: Progress
 ) -> Report:
-    progress(0.0, "reading the catalog")
-    catalog = read_catalog(connection)
+    catalog = database.catalog
     statements = _of_target(workload.statements, catalog)
     progress(_PLANNING, f"planning {len(statements):,} statements")
-    columns = _column_names(catalog)
-    judged = [_judge(each, columns, catalog, connection) for each in statements]
+    judged = [_judge(each, database) for each in statements]
     subjects = [each.subject for each in judged if each.subject]
-    if environment == "production":
-        advice = _unproven(subjects, catalog, workload)
+    if build := database.build(environment):
+        advice = _proven(subjects, catalog, workload, build, verify, progress)
     else:
-        advice = _proven(subjects, catalog, workload, BuildWhatIf(connection, environment), verify, progress)
+        advice = _unproven(subjects, catalog, workload)
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
         statements=tuple(_statement_report(each, catalog, advice) for each in judged),
@@ -116,7 +106,7 @@ def _analyze(
 
 def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statement]:
     """Those recorded on the target; where the workload knows one database only, that one is meant."""
-    ours = [each for each in statements if each.dialect == "postgresql"]
+    ours = [each for each in statements if each.dialect == catalog.dialect]
     databases = {each.database for each in ours}
     if len(databases) <= 1:
         return ours
@@ -130,29 +120,18 @@ def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statem
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 
 
-def _judge(
-    statement: Statement, columns: Mapping[str, frozenset[str]], catalog: Catalog, connection: Connection
-) -> _Judged:
-    facts = analyze_statement(statement.sql, statement.dialect, columns)
+def _judge(statement: Statement, database: Database) -> _Judged:
+    facts = database.facts(statement)
     try:
         if not facts.parsed:  # by sqlglot, which knows less SQL than the server
-            check_syntax(connection, statement.sql)
+            database.check_syntax(statement.sql)
         if reason := not_planned(facts):
             return _Judged(statement, facts, reason=reason)
-        subject = prepare(statement, facts, catalog, lambda sql, values: explain(connection, sql, values))
+        subject = prepare(statement, facts, database.catalog, database.explain, database.unit)
     except StatementError as error:
         reason = f"not explained: {error.reason}"
         return _Judged(statement, facts, reason=reason, syntax_error=error.sqlstate == SYNTAX_ERROR)
     return _Judged(statement, facts, subject)
-
-
-def _column_names(catalog: Catalog) -> dict[str, frozenset[str]]:
-    names = {qualified: frozenset(table.columns) for qualified, table in catalog.tables.items()}
-    for schema in reversed(catalog.search_path):
-        for table in catalog.tables.values():
-            if table.schema == schema:
-                names[table.name] = names[table.qualified]
-    return names
 
 
 def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload) -> _Advice:
@@ -170,7 +149,7 @@ def _proven(
     subjects: Sequence[Subject],
     catalog: Catalog,
     workload: Workload,
-    whatif: BuildWhatIf,
+    whatif: Build,
     verify: bool,
     progress: Progress,
 ) -> _Advice:
@@ -195,7 +174,7 @@ def _timings(
     chosen: Trial,
     subjects: Sequence[Subject],
     catalog: Catalog,
-    whatif: BuildWhatIf,
+    whatif: Build,
     progress: Progress,
 ) -> dict[IndexSpec, Timings]:
     """Every statement that would use one of `indexes`, for better or worse, timed where it may be run."""
@@ -216,7 +195,7 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 
 
 def _ranked(advised: Sequence[Recommendation], subjects: Sequence[Subject]) -> tuple[Recommendation, ...]:
-    """Those first that save most of the planner's cost over all calls, or that are about most of it."""
+    """Those first that save most of the cost over all calls, or that are about most of it."""
     weights = {each.statement.fingerprint: each.weight for each in subjects}
 
     def saved(recommendation: Recommendation) -> float:

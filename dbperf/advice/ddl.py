@@ -26,9 +26,13 @@ def model_code(spec: IndexSpec, name: str) -> str:
     """The index as SQLAlchemy's models declare it."""
     parts = [json.dumps(name, ensure_ascii=False)]
     for key in spec.keys:
-        bare = replace(key, opclass="")
+        bare = key if _collates(key) else replace(key, opclass="")
         text = json.dumps(key.column if bare == IndexKey(key.column) else bare.sql(), ensure_ascii=False)
         parts.append(text if bare == IndexKey(key.column) else f"text({text})")
-    if operators := {key.column: key.opclass for key in spec.keys if key.opclass}:
+    if operators := {key.column: key.opclass for key in spec.keys if key.opclass and not _collates(key)}:
         parts.append(f"postgresql_ops={json.dumps(operators, ensure_ascii=False)}")
     return f"Index({', '.join(parts)}) in __table_args__ of the model of {spec.table}"
+
+
+def _collates(key: IndexKey) -> bool:
+    return key.opclass.startswith("COLLATE ")

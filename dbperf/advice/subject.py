@@ -13,6 +13,7 @@ from dbperf.model.facts import StatementFacts, TableRef
 from dbperf.model.plan import Plan
 from dbperf.model.workload import Statement
 from dbperf.plans.parameters import ParameterSets, parameter_sets
+from dbperf.plans.target import PLANNER_COST, CostUnit
 
 Explain = Callable[[str, Sequence[Any] | None], Plan]
 
@@ -34,7 +35,8 @@ class Subject:
     sets: ParameterSets
     plans: tuple[Plan, ...]
     cost: float
-    """Planner cost of an execution today: the mean over the parameter sets."""
+    """Cost of an execution today in `unit`: the mean over the parameter sets."""
+    unit: CostUnit = PLANNER_COST
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -50,6 +52,15 @@ class Subject:
         """
         seconds = self.statement.execute_seconds
         return seconds / max(self.cost, 1.0) if seconds else float(max(self.statement.calls, 1))
+
+    @property
+    def expensive(self) -> bool:
+        """Whether it costs so much that an index may be worth having."""
+        return self.cost >= self.unit.worthwhile
+
+    def eased(self, before: float, after: float) -> bool:
+        """Whether a change of its cost is worth an index."""
+        return after <= before * (1 - self.unit.share)
 
     @property
     def written(self) -> frozenset[str]:
@@ -68,11 +79,17 @@ def is_large(table: Table) -> bool:
 
 
 def mean_cost(plans: Sequence[Plan]) -> float:
-    """The mean cost of some plans, in planner units."""
+    """The mean cost of some plans."""
     return fmean(plan.cost for plan in plans)
 
 
-def prepare(statement: Statement, facts: StatementFacts, catalog: Catalog, explain: Explain) -> Subject:
+def prepare(
+    statement: Statement,
+    facts: StatementFacts,
+    catalog: Catalog,
+    explain: Explain,
+    unit: CostUnit = PLANNER_COST,
+) -> Subject:
     """Choose parameters and plan as things are. Raises StatementError with the reason it cannot be."""
     found = {ref: catalog.find(ref.schema, ref.name) for ref in facts.tables}
     named = {ref: catalog.root(table) for ref, table in found.items() if table}
@@ -87,7 +104,7 @@ def prepare(statement: Statement, facts: StatementFacts, catalog: Catalog, expla
             raise
         sets = ParameterSets("generic")  # a made value did not fit where it was bound
         plans = plan_all(statement, sets, explain)
-    return Subject(statement, facts, named, sets, plans, mean_cost(plans))
+    return Subject(statement, facts, named, sets, plans, mean_cost(plans), unit)
 
 
 def plan_all(statement: Statement, sets: ParameterSets, explain: Explain) -> tuple[Plan, ...]:

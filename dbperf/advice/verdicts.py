@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dbperf.advice.indexes.candidates import candidates
-from dbperf.advice.indexes.search import WORTHWHILE_COST, Found, Trial
+from dbperf.advice.indexes.search import Found, Trial
 from dbperf.advice.rules.missing_index import SLOWER
 from dbperf.advice.subject import Subject, is_large
 from dbperf.model.catalog import Catalog, Table
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Evidence, Recommendation
+from dbperf.plans.target import CostUnit
 
 MANY_CALLS = 100
 SLOW_SECONDS = 0.1
-"""A call that took longer is not fine because the planner thought it cheap."""
+"""A call that took longer is not fine because its plan is cheap."""
 
 _NO_RULE = " (no rule advises on that yet)"
 _OFFSET = "OFFSET reads and drops every row before the page"
@@ -48,11 +49,12 @@ def verdict(
     ]
     if mine:
         also = f"; {_OFFSET}{_NO_RULE}" if subject.facts.offset else ""
-        return "; ".join(_advised(each, evidence) for each, evidence in mine) + also + _repeats(subject)
+        advised = "; ".join(_advised(each, evidence, subject.unit) for each, evidence in mine)
+        return advised + also + _repeats(subject)
     return _nothing(subject, catalog, found, rejected) + _repeats(subject)
 
 
-def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
+def _advised(recommendation: Recommendation, evidence: Evidence, unit: CostUnit) -> str:
     what = recommendation.title.split(" has no ")[-1]
     if evidence.seconds_before and evidence.seconds_after:
         times = evidence.seconds_before / evidence.seconds_after
@@ -60,7 +62,7 @@ def _advised(recommendation: Recommendation, evidence: Evidence) -> str:
             return f"missing {what}: no faster, measured alone"
         return f"missing {what}: {times:,.{0 if times >= 10 else 1}f}x faster, measured alone"
     if evidence.cost_after is not None:
-        return f"missing {what}: planner cost {evidence.cost_before:,.0f} -> {evidence.cost_after:,.0f}"
+        return f"missing {what}: {unit.name} {evidence.cost_before:,.0f} -> {evidence.cost_after:,.0f}"
     return f"perhaps missing {what}: not proven"
 
 
@@ -75,7 +77,7 @@ def _nothing(
         return "nothing to advise: it reads no table of this database"
     if not any(is_large(table) for table in subject.tables):
         return f"no index needed: reads only small tables ({', '.join(t.name for t in subject.tables)})"
-    if subject.cost < WORTHWHILE_COST:
+    if not subject.expensive:
         return _fine(subject, catalog)
     return _no_index_helps(subject, found, rejected)
 
@@ -87,7 +89,7 @@ def _through(subject: Subject, catalog: Catalog) -> str:
     named = {table.name for table in subject.tables}
     known = [table for table in catalog.tables.values() if is_large(table) and table.name in subject.read]
     hidden = sorted({table.name for table in known if not {table.name, catalog.root(table).name} & named})
-    if not hidden or subject.cost < WORTHWHILE_COST:
+    if not hidden or not subject.expensive:
         return ""
     behind = [table for table in subject.tables if table.kind == "v" or not is_large(table)]
     outer = f" through {', '.join(table.name for table in behind)}" if behind else ""
@@ -102,9 +104,9 @@ def _fine(subject: Subject, catalog: Catalog) -> str:
         )
     if (seconds := subject.statement.mean_seconds) > SLOW_SECONDS:
         return (
-            f"not explained by its plan: a call took {seconds:,.2f} s, yet the planner expects little work "
-            f"(cost {subject.cost:,.0f}): it waited, there were more rows than expected, or an index "
-            f"came since{_NO_RULE}"
+            f"not explained by its plan: a call took {seconds:,.2f} s, yet there is little to do "
+            f"({subject.unit.name} {subject.cost:,.0f}): it waited, there were more rows than expected, or "
+            f"an index came since{_NO_RULE}"
         )
     used = sorted(frozenset().union(*(plan.indexes for plan in subject.plans)))
     return f"fine: uses {', '.join(used)}" if used else "fine: cheap as it is"
@@ -165,7 +167,7 @@ def _unknown(subject: Subject) -> str:
 
 def _cost(trial: Trial, subject: Subject) -> str:
     index = f"{trial.spec.table} ({', '.join(trial.spec.columns)})"
-    return f"{index}: planner cost {subject.cost:,.0f} -> {trial.cost(subject):,.0f}"
+    return f"{index}: {subject.unit.name} {subject.cost:,.0f} -> {trial.cost(subject):,.0f}"
 
 
 def _obstacles(subject: Subject) -> str:

@@ -8,32 +8,27 @@ counts, as the standard library's timeit has it: what else the machine did can o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
 from statistics import fmean
 from time import perf_counter
-from typing import Any
-
-import psycopg
 
 from dbperf.advice.subject import Subject
 from dbperf.errors import StatementError
 from dbperf.model.catalog import Catalog
 from dbperf.model.index import IndexSpec
 from dbperf.model.workload import Sample
-from dbperf.plans.connect import Connection
-from dbperf.plans.explain import read_only, run
-from dbperf.plans.whatif import WhatIfIndex
-from dbperf.plans.whatif.build import BuildWhatIf
+from dbperf.plans.whatif import Build, WhatIfIndex
 
 MAX_PAIRS, SURE_PAIRS = 9, 3
 SURE_SECONDS, ENOUGH_SECONDS = 1.0, 10.0
 """Seconds that the pairs of a parameter set take, after which three, or whatever is there, are enough."""
 SLOW_SECONDS = 0.5
 """A run that took longer is not run again warm: what the first one adds is lost in it."""
-RUN_TIMEOUT_MS = 30_000
+RUN_TIMEOUT = 30.0
+"""Seconds after which a run is ended."""
 MEASURED_SETS = 3
 MAX_RESULT_BYTES = 64 * 2**20
 """A result that the planner expects to be larger is not fetched into memory."""
@@ -72,7 +67,7 @@ def why_not_timed(subject: Subject, catalog: Catalog) -> str:
     return ""
 
 
-def measure(whatif: BuildWhatIf, spec: IndexSpec, subjects: Sequence[Subject]) -> dict[str, Timing | str]:
+def measure(whatif: Build, spec: IndexSpec, subjects: Sequence[Subject]) -> dict[str, Timing | str]:
     """Time each of `subjects` with and without `spec`; by fingerprint, or why there is no timing of it."""
     timed: dict[str, Timing | str] = {}
     try:
@@ -84,18 +79,18 @@ def measure(whatif: BuildWhatIf, spec: IndexSpec, subjects: Sequence[Subject]) -
     return timed
 
 
-def _timing(whatif: BuildWhatIf, index: WhatIfIndex, subject: Subject) -> Timing | str:
+def _timing(whatif: Build, index: WhatIfIndex, subject: Subject) -> Timing | str:
     try:
         pairs = [_pair(whatif, index, sample) for sample in subject.sets.samples[:MEASURED_SETS]]
     except StatementError as error:
         if error.sqlstate == "57014":
-            return f"it ran for more than {RUN_TIMEOUT_MS // 1000} s"
-        return f"it failed when run (SQLSTATE {error.sqlstate})"
+            return f"it ran for more than {RUN_TIMEOUT:.0f} s"
+        return f"it failed when run ({f'SQLSTATE {error.sqlstate}' if error.sqlstate else error.reason})"
     before, after = zip(*pairs, strict=True)
     return Timing(fmean(before), fmean(after))
 
 
-def _pair(whatif: BuildWhatIf, index: WhatIfIndex, sample: Sample) -> tuple[float, float]:
+def _pair(whatif: Build, index: WhatIfIndex, sample: Sample) -> tuple[float, float]:
     runs: dict[bool, list[float]] = {False: [], True: []}
     start = perf_counter()
     for number in count():
@@ -104,18 +99,18 @@ def _pair(whatif: BuildWhatIf, index: WhatIfIndex, sample: Sample) -> tuple[floa
             break
         for indexed in (False, True) if number % 2 == 0 else (True, False):
             with nullcontext() if indexed else whatif.without(index):
-                runs[indexed].append(_seconds(whatif.connection, sample))
+                runs[indexed].append(_seconds(whatif, sample))
     return min(runs[False]), min(runs[True])
 
 
-def _seconds(connection: Connection, sample: Sample) -> float:
+def _seconds(whatif: Build, sample: Sample) -> float:
     """One execution, rows fetched. The first run after DDL also pays for reading the catalog again."""
-    with read_only(connection, RUN_TIMEOUT_MS) as cursor:
-        seconds = _run_once(cursor, sample)
-        return seconds if seconds > SLOW_SECONDS else min(seconds, _run_once(cursor, sample))
+    with whatif.executions(sample.sql, sample.parameters, RUN_TIMEOUT) as run:
+        seconds = _timed(run)
+        return seconds if seconds > SLOW_SECONDS else min(seconds, _timed(run))
 
 
-def _run_once(cursor: psycopg.RawCursor[Any], sample: Sample) -> float:
+def _timed(run: Callable[[], None]) -> float:
     start = perf_counter()
-    run(cursor, sample.sql, sample.parameters)  # a client-side cursor: the rows are here when it returns
+    run()
     return perf_counter() - start

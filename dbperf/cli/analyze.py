@@ -13,12 +13,19 @@ from dbperf.errors import InputError
 from dbperf.model.recommendation import Severity
 from dbperf.model.report import ENVIRONMENTS, Report
 from dbperf.model.workload import Workload
+from dbperf.plans.target import is_sqlite
 
 SOURCES = ("pg_stat_statements",)
 
 
 @click.command(short_help="Judge a workload on a database.")
-@click.option("--db", "target", required=True, metavar="DSN", help="A libpq string or a postgresql:// URL.")
+@click.option(
+    "--db",
+    "target",
+    required=True,
+    metavar="DSN",
+    help="A libpq string, or a postgresql:// or sqlite:// URL.",
+)
 @click.option("--workload", "file", type=click.Path(path_type=Path), help="What perf.save() wrote.")
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
 @click.option("--from", "source", type=click.Choice(SOURCES), help="What the server counted itself.")
@@ -27,7 +34,7 @@ SOURCES = ("pg_stat_statements",)
     type=click.Choice(ENVIRONMENTS),
     default=ENVIRONMENTS[0],
     show_default=True,
-    help="Indexes are tried by building them, never in production.",
+    help="Indexes are tried by building them, never in production; for SQLite on a copy of the file.",
 )
 @click.option(
     "--verify", is_flag=True, help="Execute the statements with and without each index, and time them."
@@ -57,7 +64,10 @@ def analyze(
     if sum(given is not None for given in (file, sql, source)) != 1:
         raise click.UsageError("give one of --workload FILE, --sql FILE|DIR and --from pg_stat_statements")
     check_output(output)
-    _check_psycopg()
+    if not is_sqlite(target):
+        _check_psycopg()
+    elif source:
+        raise InputError(f"--from {source} is PostgreSQL's; give --workload or --sql for a SQLite file")
     workload = _workload(file, sql, target)
     from dbperf.analysis import analyze as run
 
@@ -79,7 +89,7 @@ def _workload(file: Path | None, sql: Path | None, target: str) -> Workload:
     if sql is not None:
         from dbperf.workload.sources.sql_files import read_sql
 
-        return read_sql(sql)
+        return read_sql(sql, "sqlite" if is_sqlite(target) else "postgresql")
     if file is not None:
         from dbperf.workload.file import load
 

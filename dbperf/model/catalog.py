@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+
+def qualified(schema: str, name: str) -> str:
+    """schema.name, or the name alone where `schema` is empty."""
+    return f"{schema}.{name}" if schema else name
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """pg_stats of a column: shares are 0 to 1 of all rows; values are text, as PostgreSQL prints them.
+    """pg_stats of a column, or what a sample says: shares are 0 to 1 of all rows, the most common first.
 
-    `distinct` is the number of distinct values (already scaled to rows).
+    Values are text as PostgreSQL prints them, or SQLite's own. `distinct` is the number of distinct values
+    (already scaled to rows).
     """
 
     null_share: float = 0.0
     distinct: float = 0.0
-    common: tuple[tuple[str, float], ...] = ()
-    bounds: tuple[str, ...] = ()
+    common: tuple[tuple[Any, float], ...] = ()
+    bounds: tuple[Any, ...] = ()
     correlation: float = 0.0
 
 
@@ -59,7 +66,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A foreign key: `columns` of this table refer to `target` ("schema.name") (`target_columns`)."""
+    """A foreign key: `columns` of this table refer to `target` (qualified) (`target_columns`)."""
 
     name: str
     columns: tuple[str, ...]
@@ -69,7 +76,10 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, partition parent, materialised view or view; `rows` is the planner's, -1 if never analyzed."""
+    """A table, partition parent, materialised view or view; `rows` is the planner's, -1 if never analyzed.
+
+    `kind` is pg_class.relkind's letter, `pages` are of 8 kB. `schema` is empty in SQLite.
+    """
 
     schema: str
     name: str
@@ -87,13 +97,13 @@ class Table:
 
     @property
     def qualified(self) -> str:
-        """schema.name, unquoted: a key and a label, not SQL."""
-        return f"{self.schema}.{self.name}"
+        """schema.name, or the name where there are no schemas, unquoted: a key and a label, not SQL."""
+        return qualified(self.schema, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All tables of one database that are not the system's, by "schema.name"."""
+    """All tables of one database that are not the system's, by their qualified names."""
 
     tables: Mapping[str, Table]
     search_path: tuple[str, ...]
@@ -102,11 +112,13 @@ class Catalog:
     database: str
     volatile_functions: frozenset[str] = frozenset()
     known_functions: frozenset[str] = frozenset()
+    dialect: str = "postgresql"
+    """SQLAlchemy's name."""
 
     def find(self, schema: str, name: str) -> Table | None:
         """The table a statement means by `schema.name`; with no schema, the first on the search path."""
         for candidate in (schema,) if schema else self.search_path:
-            if table := self.tables.get(f"{candidate}.{name}"):
+            if table := self.tables.get(qualified(candidate, name)):
                 return table
         return None
 

@@ -6,8 +6,11 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from dbperf.model.catalog import qualified
+
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
-# PostgreSQL's reserved words (appendix C of its manual, "reserved" and "reserved (can be function or type)").
+# PostgreSQL's reserved words (appendix C of its manual, "reserved" and "reserved (can be function or type)"),
+# and those of SQLite, which are the last two lines.
 _RESERVED = frozenset(
     """
     all analyse analyze and any array as asc asymmetric authorization binary both case cast check
@@ -18,12 +21,14 @@ _RESERVED = frozenset(
     localtimestamp natural not notnull null offset on only or order outer overlaps placing primary
     references returning right select session_user similar some symmetric system_user table tablesample
     then to trailing true union unique user using variadic verbose when where window with
+    add alter autoincrement between commit delete drop escape exists index insert nothing raise set
+    transaction update values
     """.split()  # noqa: SIM905
 )
 
 
 def quoted(name: str) -> str:
-    """A PostgreSQL identifier, quoted only where it must be."""
+    """An identifier of PostgreSQL or SQLite, quoted only where it must be."""
     if _PLAIN.fullmatch(name) and name not in _RESERVED:
         return name
     escaped = name.replace('"', '""')
@@ -32,7 +37,7 @@ def quoted(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class IndexKey:
-    """A key column of an index; `opclass` is empty for the type's default."""
+    """A key column of an index; `opclass` (in SQLite a COLLATE clause) is empty for the column's default."""
 
     column: str
     descending: bool = False
@@ -62,8 +67,8 @@ class IndexSpec:
 
     @property
     def qualified(self) -> str:
-        """The table, schema.name, unquoted."""
-        return f"{self.schema}.{self.table}"
+        """The table, schema.name or the name alone, unquoted."""
+        return qualified(self.schema, self.table)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,5 +92,5 @@ class IndexSpec:
         """The CREATE INDEX statement."""
         keys = ", ".join(key.sql() for key in self.keys)
         kind = "CREATE INDEX CONCURRENTLY" if concurrently else "CREATE INDEX"
-        table = f"{quoted(self.schema)}.{quoted(self.table)}"
+        table = f"{quoted(self.schema)}.{quoted(self.table)}" if self.schema else quoted(self.table)
         return f"{kind} {quoted(name or self.name)} ON {table} ({keys})"

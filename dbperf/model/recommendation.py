@@ -34,8 +34,8 @@ class Level(StrEnum):
 class Verification:
     """How a recommendation was checked.
 
-    Costs are planner units and seconds are wall time, both per execution and weighted by calls over the
-    statements served; None where that was not looked at. Cost is an estimate and never a time.
+    Costs are in the unit of the evidence and seconds are wall time, both per execution and weighted by
+    calls over the statements served; None where that was not looked at. Cost is never a time.
     """
 
     level: Level
@@ -52,7 +52,8 @@ class Evidence:
     """What a change does to one statement; costs and seconds per execution, means over parameter sets.
 
     `parameters` says where the values came from: captured, statistics, none (there are none to bind) or
-    generic. `not_timed` says why the statement was not, or may not be, executed.
+    generic. `not_timed` says why the statement was not, or may not be, executed. `cost_unit` is what the
+    costs are: the planner's estimate, or the "VM steps" of SQLite, which were counted.
     """
 
     fingerprint: str
@@ -67,6 +68,7 @@ class Evidence:
     seconds_before: float | None = None
     seconds_after: float | None = None
     not_timed: str = ""
+    cost_unit: str = "planner cost"
 
     @property
     def saved_share(self) -> float | None:

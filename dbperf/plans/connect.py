@@ -26,7 +26,7 @@ def parse_target(text: str) -> dict[str, str]:
     """
     if not _POSTGRES_URL.match(text):
         if scheme := _ANY_URL.match(text):
-            raise InputError(f"--db: {_unplanned(scheme[1])}; give {_HOW}")
+            raise InputError(f"--db: dbperf plans on PostgreSQL and SQLite, not on {scheme[1]}; give {_HOW}")
         try:
             parsed = {key: str(value) for key, value in conninfo.conninfo_to_dict(text).items()}
         except psycopg.ProgrammingError:
@@ -51,12 +51,6 @@ def parse_target(text: str) -> dict[str, str]:
     }
     given = {key: str(value) for key, value in parts.items() if value}
     return {key: value for key, value in options.items() if key in known} | given
-
-
-def _unplanned(scheme: str) -> str:
-    if scheme == "sqlite":
-        return "SQLite targets cannot be planned yet"
-    return f"dbperf plans on PostgreSQL, not on {scheme}"
 
 
 def connect(target: str) -> Connection:

@@ -18,10 +18,10 @@ from dbperf.errors import ConnectError, StatementError
 from dbperf.model.plan import Plan
 from dbperf.plans.connect import Connection
 from dbperf.plans.nodes import plan_from_json
+from dbperf.plans.target import SYNTAX_ERROR
 
 PLAN_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 1_000
-SYNTAX_ERROR = "42601"
 _numbers = count(1)
 
 

@@ -39,15 +39,16 @@ def parameter_sets(statement: Statement, facts: StatementFacts, catalog: Catalog
     """The best sets to be had for `statement`, at most five."""
     if statement.samples:
         return ParameterSets("captured", _spread(statement.samples))
-    count = max((int(number) for number in _NUMBER.findall(statement.sql)), default=0)
+    sql = facts.sql  # where the statement's own text may have another style of placeholders
+    count = max((int(number) for number in _NUMBER.findall(sql)), default=0)
     if not count:
-        return ParameterSets("none", (Sample(statement.sql),))
-    choices = [_choices(number, statement.sql, facts, catalog) for number in range(1, count + 1)]
+        return ParameterSets("none", (Sample(sql),))
+    choices = [_choices(number, sql, facts, catalog) for number in range(1, count + 1)]
     if not all(choices):
         return ParameterSets("generic")
     sets = max(len(values) for values in choices)
     made = [tuple(values[turn % len(values)] for values in choices) for turn in range(sets)]
-    return ParameterSets("statistics", tuple(Sample(statement.sql, each) for each in made[:MAX_SETS]))
+    return ParameterSets("statistics", tuple(Sample(sql, each) for each in made[:MAX_SETS]))
 
 
 def _spread(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -58,7 +59,7 @@ def _spread(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 
 def _choices(number: int, sql: str, facts: StatementFacts, catalog: Catalog) -> list[Any]:
-    """Values for `$number`, as text the server converts; empty when nothing is known of it."""
+    """Values for `$number`, as the catalog has them; empty when nothing is known of it."""
     for word, page in _PAGE.findall(sql):
         if int(page) == number:
             return [_PAGE_VALUES[word.upper()]]
@@ -70,17 +71,16 @@ def _choices(number: int, sql: str, facts: StatementFacts, catalog: Catalog) -> 
 
 
 def _of_column(column: ColumnFacts, use: ColumnUse, catalog: Catalog) -> list[Any]:
-    if use.role is Role.WRITTEN:
-        return [None]  # the value written does not change the plan
     table = catalog.find(column.table.schema, column.table.name) if column.table else None
     known = table.columns.get(column.name) if table else None
-    if known is None or known.distribution is None or use.expression or use.role not in _BY_VALUE:
-        return []
-    return typical_values(known.distribution)
+    values = typical_values(known.distribution) if known and known.distribution else []
+    if use.role is Role.WRITTEN:  # what is written does not change the plan
+        return values[:1] if known and known.not_null and values else [None]
+    return [] if use.expression or use.role not in _BY_VALUE else values
 
 
-def typical_values(distribution: Distribution) -> list[str]:
-    """A frequent value, a rare one and points of the histogram, as PostgreSQL prints them; distinct."""
+def typical_values(distribution: Distribution) -> list[Any]:
+    """A frequent value, a rare one and points of the histogram, as the catalog has them; distinct."""
     common = [value for value, _ in distribution.common]
     bounds = distribution.bounds
     picked = [*common[:1], *(bounds[len(bounds) * part // 4] for part in (1, 2, 3) if bounds), *common[-1:]]

@@ -110,8 +110,8 @@ def _evidence(evidence: Evidence, width: int) -> Iterator[Text]:
     else:
         why = f": {one_line(evidence.not_timed)}" if evidence.not_timed else ""
         yield Text.assemble(calls, f"not timed{why}")
-    estimate = f"{cost_change(evidence.cost_before, evidence.cost_after)}, {parameters_used(evidence)}"
-    yield from paragraph(estimate, width, f"{_INDENT}  ", LABEL)
+    change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
+    yield from paragraph(f"{change}, {parameters_used(evidence)}", width, f"{_INDENT}  ", LABEL)
     yield from paragraph(plan_change(evidence), width, f"{_INDENT}  ", LABEL)
 
 

@@ -42,7 +42,7 @@ LIMITS = (
 _ADDRESS = re.compile(r"(.+)/(\d+)/([^/]+)")
 _UNTIMED = {
     Level.MEASURED: "measured",
-    Level.WHAT_IF: "the planner's what-if, nothing timed",
+    Level.WHAT_IF: "what-if, nothing timed",
     Level.ESTIMATED: "estimated, nothing tried",
     Level.UNVERIFIED: "not verified",
 }
@@ -72,7 +72,7 @@ def about(report: Report) -> str:
     calls = sum(each.statement.calls for each in report.statements)
     parts = [
         database_name(target.database),
-        f"server {target.server_version}" if target.server_version else "",
+        server(target.server_version),
         target.environment,
         plural(len(report.statements), "statement"),
         f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",
@@ -138,15 +138,23 @@ def parameters_used(evidence: Evidence) -> str:
     }.get(evidence.parameters, evidence.parameters)
 
 
+def server(version: str, noun: str = "server") -> str:
+    """`server 18.4`; what names itself, as `SQLite 3.40.1` does, is no server."""
+    return f"{noun} {version}" if version[:1].isdigit() else version
+
+
 def before_after(before: float, after: float) -> tuple[str, str]:
     """Two measured durations and what became of them: `34.3 ms → 120 µs`, `286x faster`."""
     return f"{duration(before)} → {duration(after)}", factor(before, after)
 
 
-def cost_change(before: float, after: float | None) -> str:
-    """A planner cost, or two; it always says that it is no time."""
+def cost_change(before: float, after: float | None, unit: str = "planner cost") -> str:
+    """A cost, or two, in the unit of the evidence; it always says that it is no time."""
     change = f"{cost(before)} → {cost(after)}" if after is not None else cost(before)
-    return f"planner cost {change} (estimate, not time)"
+    return f"{unit} {change} ({_COUNTED.get(unit, 'estimate')}, not time)"
+
+
+_COUNTED = {"VM steps": "counted on a copy"}
 
 
 def estimated_saving(report: Report) -> tuple[float, float, int] | None:
@@ -175,7 +183,7 @@ def plan_change(evidence: Evidence) -> str:
 def facts(recommendation: Recommendation, environment: str) -> list[tuple[str, str]]:
     """Labelled sentences on a recommendation; those that do not apply are left out."""
     proof = recommendation.verification
-    version = f", on server version {proof.server_version}" if proof.server_version else ""
+    version = f", on {server(proof.server_version, 'server version')}" if proof.server_version else ""
     method = f": {proof.method}" if proof.method else ""
     labelled = [
         ("Overall", _overall(recommendation)),
@@ -210,7 +218,8 @@ def _overall(recommendation: Recommendation) -> str:
         told = ", ".join(filter(None, before_after(proof.seconds_before, proof.seconds_after)))
         return f"{told} for a mean call (measured)"
     if proof.cost_before is not None:
-        return f"{cost_change(proof.cost_before, proof.cost_after)} for a mean call"
+        unit = recommendation.evidence[0].cost_unit
+        return f"{cost_change(proof.cost_before, proof.cost_after, unit)} for a mean call"
     return ""
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,16 +114,4 @@ def test_not_an_address(dbperf: CommandLine, address: str) -> None:
 @pytest.mark.parametrize("scheme", ["bogus", "bogus+driver", "mysql", "mysql+pymysql"])
 def test_another_dialect(dbperf: CommandLine, scheme: str) -> None:
     line = dbperf.refused("analyze", "--db", f"{scheme}://me:{WRONG}@host/shop", "--sql", "q.sql")
-    assert f"dbperf plans on PostgreSQL, not on {scheme.split('+')[0]}; " in line
-
-
-def test_sqlite(dbperf: CommandLine) -> None:
-    garbage = dbperf.write("garbage.db", b"\x00garbage" * 999)
-    with closing(sqlite3.connect(dbperf.folder / "good.db")) as connection:
-        connection.execute("CREATE TABLE t (id)")
-        connection.commit()
-    for name in ("good.db", "garbage.db", "missing.db"):
-        line = dbperf.refused("analyze", "--db", f"sqlite:///{name}", "--sql", "q.sql")
-        assert "SQLite targets cannot be planned yet" in line
-    assert garbage.read_bytes() == b"\x00garbage" * 999
-    assert not (dbperf.folder / "missing.db").exists()
+    assert f"dbperf plans on PostgreSQL and SQLite, not on {scheme.split('+')[0]}; " in line

@@ -112,8 +112,10 @@ def _keys(table: Table, uses: Sequence[_Use], roles: frozenset[Role] | set[Role]
 
 def _key(column: Column, *, pattern: bool) -> IndexKey:
     # Outside the C collation a B-tree sorts by language, where 'abc%' is no contiguous stretch.
-    if not pattern or column.collation in {"", "C", "POSIX"} or column.type == "citext":
+    if not pattern or column.collation in {"", "C", "POSIX", "NOCASE"} or column.type == "citext":
         return IndexKey(column.name)
+    if column.collation in {"BINARY", "RTRIM"}:  # SQLite's LIKE ignores case, and so must its index
+        return IndexKey(column.name, opclass="COLLATE NOCASE")
     padded = re.fullmatch(r"character(\(\d+\))?", column.type)
     return IndexKey(column.name, opclass="bpchar_pattern_ops" if padded else "text_pattern_ops")
 

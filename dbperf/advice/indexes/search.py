@@ -19,10 +19,6 @@ from dbperf.model.index import IndexSpec
 from dbperf.model.plan import Plan
 from dbperf.plans.whatif import WhatIf, WhatIfIndex
 
-WORTHWHILE_COST = 100.0
-"""Statements below this planner cost (about 100 pages read in a row) ask for no index."""
-WORTHWHILE_SHARE = 0.2
-"""An index must take at least this share off the cost of one statement."""
 SAME_COST = 1.1
 """A narrower index is preferred where the statements cost at most so many times as much with it."""
 
@@ -49,7 +45,7 @@ class Trial:
 
     def helps(self, subject: Subject) -> bool:
         """Whether they take a share off the cost of `subject` that is worth an index."""
-        return self.cost(subject) <= subject.cost * (1 - WORTHWHILE_SHARE)
+        return subject.eased(subject.cost, self.cost(subject))
 
     def used_by(self, subject: Subject) -> tuple[WhatIfIndex, ...]:
         """Those of the indexes that a plan of `subject` uses."""
@@ -76,7 +72,7 @@ class Found:
 
 
 def search(subjects: Sequence[Subject], whatif: WhatIf, progress: Progress) -> Found:
-    """The indexes that are worth having for `subjects`, by planner cost. Fingerprints must differ."""
+    """The indexes that are worth having for `subjects`, by cost. Fingerprints must differ."""
     expensive = _expensive(subjects)
     specs = dict.fromkeys(spec for subject in expensive for spec in candidates(subject))
     trials: list[Trial] = []
@@ -92,7 +88,7 @@ def search(subjects: Sequence[Subject], whatif: WhatIf, progress: Progress) -> F
 
 
 def _expensive(subjects: Sequence[Subject]) -> list[Subject]:
-    return [subject for subject in subjects if subject.cost >= WORTHWHILE_COST]
+    return [subject for subject in subjects if subject.expensive]
 
 
 def _add(
@@ -203,7 +199,7 @@ def _gain(trial: Trial, takers: Sequence[Subject], now: Mapping[str, float]) -> 
         before, after = now[subject.statement.fingerprint], trial.cost(subject)
         if after < before:
             total += subject.weight * (before - after)
-            worthwhile |= before >= WORTHWHILE_COST and after <= before * (1 - WORTHWHILE_SHARE)
+            worthwhile |= before >= subject.unit.worthwhile and subject.eased(before, after)
     return total if worthwhile else 0.0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dbperf.advice.indexes.candidates import candidates
-from dbperf.advice.indexes.search import WORTHWHILE_COST
 from dbperf.advice.subject import Subject, is_large
 from dbperf.model.catalog import Catalog
 from dbperf.model.facts import Role
@@ -23,7 +22,7 @@ def suggest(subjects: Sequence[Subject], catalog: Catalog) -> dict[IndexSpec, tu
     """
     wanted: dict[IndexSpec, list[str]] = {}
     for subject in subjects:
-        if subject.cost < WORTHWHILE_COST:
+        if not subject.expensive:
             continue
         filtered = _filters(subject, catalog)
         first: dict[str, IndexSpec] = {}

@@ -1,7 +1,7 @@
 """DBP101 missing-index: a statement reads far more of a table than it needs, and an index would spare that.
 
-**Why it matters.** Without an index that fits, PostgreSQL reads the whole table to find a few rows, or sorts
-what an index keeps sorted. The cost grows with the table, so it is the classic of "it was fast last year".
+**Why it matters.** Without an index that fits, the database reads the whole table to find a few rows, or
+sorts what an index keeps sorted. The cost grows with the table: the classic of "it was fast last year".
 
 **How it is found.** Candidate indexes come from what the captured statements do with their columns: equality
 first, then the sort, then a range. Each candidate is really built in a transaction that is rolled back (on
@@ -12,6 +12,11 @@ existing index is never advised, nor one that no plan uses.
 **How it is proven.** With `--verify`, the statements are executed with and without the index in turn: one
 that turns out not to be faster is not advised, nor one that slows another statement by more than a tenth.
 Without a database where an index may be built, a finding says `unverified` and what is missing for a proof.
+
+**In SQLite** each candidate is built on a copy of the file. The planner prints no cost there, so statements
+are executed on the copy and the steps of SQLite's virtual machine are counted, up to 20 million: they are
+the same at every run, and no time. An index must spare nine tenths of them, for a lookup through an index
+is few steps and much work.
 
 **What to weigh.** Every index costs disk, and time on each INSERT, and on each UPDATE of its columns.
 """
@@ -108,7 +113,8 @@ def recommend(
     )
     name = free_name(spec, catalog)
     evidence = tuple(_evidence(each, proof, catalog, name) for each in served)
-    concurrently = table.kind != "p"
+    partitioned = table.kind == "p"
+    concurrently = catalog.dialect == "postgresql" and not partitioned
     return Recommendation(
         id=f"{CODE}:{spec.qualified}({','.join(key.sql() for key in spec.keys)})",
         code=CODE,
@@ -124,7 +130,7 @@ def recommend(
         verification=_verification(proof, evidence, catalog),
         write_cost=write_cost(spec, subjects),
         size_bytes=proof.index.size_bytes if proof.index else None,
-        risk=_RISK if concurrently else _RISK_PARTITIONED,
+        risk=_RISK if concurrently else _RISK_PARTITIONED if partitioned else _RISK_SQLITE,
     )
 
 
@@ -135,6 +141,7 @@ _RISK = (
 _RISK_PARTITIONED = (
     "on a partitioned table CREATE INDEX cannot be CONCURRENTLY: it blocks writes while it runs"
 )
+_RISK_SQLITE = "while CREATE INDEX runs, nobody else can write to the file"
 
 
 def _evidence(subject: Subject, proof: Proof, catalog: Catalog, name: str) -> Evidence:
@@ -152,6 +159,7 @@ def _evidence(subject: Subject, proof: Proof, catalog: Catalog, name: str) -> Ev
         plan_after=after,
         cost_before=subject.cost,
         cost_after=mean_cost(plans) if plans else None,
+        cost_unit=subject.unit.name,
         seconds_before=timing.before if isinstance(timing, Timing) else None,
         seconds_after=timing.after if isinstance(timing, Timing) else None,
         not_timed="" if isinstance(timing, Timing) else timing,

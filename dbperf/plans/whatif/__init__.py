@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,3 +36,18 @@ class WhatIf(Protocol):
 
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """Plan one statement, `$n` placeholders; None for a generic plan. Raises StatementError."""
+
+
+class Build(WhatIf, Protocol):
+    """A what-if engine whose indexes are real, so that statements can also be executed with them."""
+
+    def without(self, index: WhatIfIndex) -> AbstractContextManager[None]:
+        """Inside an `indexes` block: `index` is gone, and comes back without being built again."""
+
+    def executions(
+        self, sql: str, parameters: Sequence[Any], timeout: float
+    ) -> AbstractContextManager[Callable[[], None]]:
+        """Within the block, each call of what it gives executes the statement once and fetches its rows.
+
+        A run ends after `timeout` seconds. Raises StatementError.
+        """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -13,7 +13,7 @@ from dbperf.errors import StatementError, UnsafeError
 from dbperf.model.index import IndexSpec, quoted
 from dbperf.model.plan import Plan
 from dbperf.plans.connect import Connection
-from dbperf.plans.explain import LOCK_TIMEOUT_MS, explain, failure, run
+from dbperf.plans.explain import LOCK_TIMEOUT_MS, explain, failure, read_only, run
 from dbperf.plans.whatif import WhatIfIndex
 
 BUILD_TIMEOUT_MS = 120_000
@@ -49,10 +49,16 @@ class BuildWhatIf:
 
     @contextmanager
     def without(self, index: WhatIfIndex) -> Iterator[None]:
-        """Inside an `indexes` block: `index` is gone. A savepoint undoes the DROP, so nothing is rebuilt."""
+        """See Build.without. A savepoint undoes the DROP."""
         with self.connection.transaction(force_rollback=True):
             self.connection.execute(f"DROP INDEX {quoted(index.spec.schema)}.{quoted(index.name)}".encode())
             yield
+
+    @contextmanager
+    def executions(self, sql: str, parameters: Sequence[Any], timeout: float) -> Iterator[Callable[[], None]]:
+        """See Build.executions. A client-side cursor: the rows are here when a call returns."""
+        with read_only(self.connection, round(timeout * 1000)) as cursor:
+            yield lambda: run(cursor, sql, parameters)
 
     def _create(self, spec: IndexSpec) -> WhatIfIndex:
         # A name of our own: the one that will be proposed may be taken by an invalid leftover.

@@ -9,16 +9,17 @@ from dbperf.model.workload import CallSite, Sample, Statement, Workload
 from dbperf.statements import canonical, split, template
 
 
-def read_sql(path: Path) -> Workload:
+def read_sql(path: Path, dialect: str = "postgresql") -> Workload:
     """The statements of a file, or of all *.sql below a folder; each with its file and line.
 
-    Placeholders of any driver become `$n`. Literals stay: it is the reader's own file. Statements of one
-    fingerprint are one, with a sample each. Raises InputError for what cannot be read or holds no SQL.
+    `dialect` is SQLAlchemy's name. Placeholders of any driver become `$n`. Literals stay: it is the reader's
+    own file. Statements of one fingerprint are one, with a sample each. Raises InputError for what cannot be
+    read or holds no SQL.
     """
     found: dict[str, Statement] = {}
     for file in _files(path):
-        for sql, line in split(_text(file)):
-            statement = _statement(sql, CallSite(str(file), line, "", 0))
+        for sql, line in split(read_text(file)):
+            statement = _statement(sql, dialect, CallSite(str(file), line, "", 0))
             known = found.get(statement.fingerprint)
             found[statement.fingerprint] = _merged(known, statement) if known else statement
     if not found:
@@ -38,24 +39,31 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file of SQL. Raises InputError for what cannot be read or is no text."""
     try:
-        text = path.read_text("utf-8-sig")
+        return decoded(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+
+
+def decoded(content: bytes, name: str) -> str:
+    """The text in `content`. Raises InputError, which calls it `name`, for what is no text."""
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:  # which no SQL has, and every file of machine code
-        raise InputError(f"{path}: not a text file in UTF-8")
-    return text
+        raise InputError(f"{name}: not a text file in UTF-8")
+    return text.replace("\r\n", "\n")
 
 
-def _statement(sql: str, site: CallSite) -> Statement:
+def _statement(sql: str, dialect: str, site: CallSite) -> Statement:
     form = canonical(sql, "auto")
     return Statement(
         sql=form.sql,
-        fingerprint=template(form.sql, "postgresql").fingerprint,
-        dialect="postgresql",
+        fingerprint=template(form.sql, dialect).fingerprint,
+        dialect=dialect,
         database="",
         call_sites=(site,),
         samples=() if form.names else (Sample(form.sql),),
