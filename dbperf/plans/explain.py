@@ -61,6 +61,17 @@ def explain(connection: Connection, sql: str, parameters: Sequence[Any] | None) 
         return plan_from_json(_only_value(cursor))
 
 
+def explain_executed(connection: Connection, sql: str, parameters: Sequence[Any], timeout_ms: int) -> Plan:
+    """Execute one statement and plan it with what came of each node. Raises StatementError.
+
+    Only for a statement that is proven to have no side effect: a READ ONLY transaction that is rolled back
+    still lets sequences, NOTIFY, advisory locks and dblink through.
+    """
+    with read_only(connection, timeout_ms) as cursor:
+        run(cursor, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
+        return plan_from_json(_only_value(cursor))
+
+
 def check_syntax(connection: Connection, sql: str) -> None:
     """Have the server read one statement of any kind; it is neither planned nor executed.
 
