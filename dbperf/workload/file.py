@@ -76,7 +76,7 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     if not place.exists():
         return
     try:
-        kind = check_file(place, may_be_empty=True)  # what mktemp makes is empty
+        kind = check_file(place, place.name, may_be_empty=True)  # what mktemp makes is empty
     except StoreError:
         raise InputError(f"{path}: exists and is not a dbperf workload, so it is not overwritten") from None
     if kind == tables.HISTORY:

@@ -6,12 +6,12 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, NullPool, create_engine, event, func, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dbperf.capture.database import database_of
@@ -19,9 +19,9 @@ from dbperf.errors import StoreError
 from dbperf.workload.store.complaints import told
 from dbperf.workload.store.tables import APPLICATION_ID, HISTORY, RECORDING, SCHEMA
 
-Mode = Literal["read", "write", "alone", "new"]
-"""`read`: a snapshot. `write`: beside other writers, where the database can. `alone`: while no writer writes.
-`new`: a file that is thrown away when anything fails."""
+Mode = Literal["read", "write", "maintain", "alone", "new"]
+"""`read`: a snapshot. `write`: beside other writers, where the database can. `maintain`: beside writers, but
+one at a time. `alone`: while nobody writes. `new`: a file that is thrown away when anything fails."""
 
 _URL = re.compile(r"(?P<kind>\w+)(\+\w+)?://")
 _MAGIC = b"SQLite format 3\0"
@@ -29,8 +29,8 @@ _PATIENCE = 5
 """Seconds a writer waits: for a connection, for a lock, for a statement."""
 _LONGEST_LOCK = 30
 """Seconds to wait for a lock where writers would have to wait behind us."""
-_LOCK = APPLICATION_ID
-"""The advisory lock: shared by those who write, held alone by who changes the tables."""
+_TABLES, _MAINTENANCE = APPLICATION_ID, APPLICATION_ID + 1
+"""Advisory locks. The first is shared by those who write and held alone by who changes the tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ def place_of(where: str | os.PathLike[str]) -> Place:
     """Of a path, an sqlite:// or a postgresql:// URL. Raises StoreError for any other URL."""
     given = os.fspath(where)
     if not (scheme := _URL.match(given)):
-        return Place(given, Path(given))
+        return Place(given, Path(given).absolute())
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):  # its message would repeat the URL, password included
         raise StoreError("store: not a database URL; give a file or a postgresql:// URL") from None
     if scheme["kind"] == "sqlite" and url.database:
-        return Place(url.database, Path(url.database))
+        return Place(url.database, Path(url.database).absolute())
     if scheme["kind"] not in {"postgresql", "postgres"}:
         raise StoreError(f"store: {scheme['kind']}:// is not supported; give a file or a postgresql:// URL")
     url = url.set(drivername="postgresql+psycopg")
@@ -69,28 +69,31 @@ def telling(place: Place) -> Iterator[None]:
         raise StoreError(f"{place.label}: {told(error, str(password or ''))}") from error
 
 
-def connect(place: Place, mode: Mode, *, private: bool = False) -> Connection:
-    """A connection whose transactions are of a mode. Raises StoreError or what `telling` tells.
+def connect(place: Place, mode: Mode) -> Connection:
+    """A connection whose transactions are of a mode; see `open_engine`."""
+    return open_engine(place, mode).connect()
 
-    A missing or empty file is made where `mode` is to write, readable by its owner alone if `private`; it
-    has no tables yet.
+
+def open_engine(place: Place, mode: Mode, *, private: bool = False) -> Engine:
+    """An engine whose transactions are of a mode. Connecting raises StoreError or what `telling` tells.
+
+    A file is opened for each connection anew: it may have been replaced. Where `mode` is to write, one that
+    is missing is made, readable by its owner alone if `private`; it has no tables yet.
     """
     if place.file is not None:
-        return _file(place.file, mode, private)
+        return _file_engine(place.file, place.label, mode, private)
     # Without prepared statements it goes through pgbouncer too.
-    engine = create_engine(
-        place.url or "",
-        poolclass=NullPool,
-        execution_options={"dbperf_internal": True},
-        connect_args={
-            "application_name": "dbperf",
-            "connect_timeout": _PATIENCE,
-            "prepare_threshold": None,
-            "tcp_user_timeout": 2 * _PATIENCE * 1000,
-            "keepalives_idle": _PATIENCE,
-        },
+    options: dict[str, Any] = {
+        "application_name": "dbperf",
+        "connect_timeout": _PATIENCE,
+        "prepare_threshold": None,
+        "tcp_user_timeout": 2 * _PATIENCE * 1000,
+        "keepalives_idle": _PATIENCE,
+    }
+    internal = {"dbperf_internal": True, "dbperf_mode": mode}
+    return create_engine(
+        place.url or "", pool_size=1, max_overflow=0, execution_options=internal, connect_args=options
     )
-    return engine.connect().execution_options(dbperf_mode=mode)
 
 
 @contextmanager
@@ -116,26 +119,24 @@ def _prepare(connection: Connection, patience: int) -> None:
     connection.execute(select(*(func.set_config(*each, True) for each in settings.items())))
     if mode != "read":
         lock = func.pg_advisory_xact_lock if mode == "alone" else func.pg_advisory_xact_lock_shared
-        connection.execute(select(lock(_LOCK)))
+        connection.execute(select(lock(_TABLES)))
+    if mode == "maintain":
+        connection.execute(select(func.pg_advisory_xact_lock(_MAINTENANCE)))
 
 
-def _file(path: Path, mode: Mode, private: bool) -> Connection:
-    if mode != "read" and not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
-    elif private and path.is_file():
-        path.chmod(0o600)
-    check_file(path, may_be_empty=mode != "read")
+def _file_engine(path: Path, label: str, mode: Mode, private: bool) -> Engine:
     # A reader, too, may have to roll back what a writer that was killed left behind.
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+    uri = f"{path.as_uri()}?mode=rw"
 
     def opened() -> sqlite3.Connection:
+        _prepare_file(path, mode, private)
+        check_file(path, label, may_be_empty=mode != "read")
         return sqlite3.connect(
             uri, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
 
-    engine = create_engine(
-        "sqlite://", creator=opened, poolclass=NullPool, execution_options={"dbperf_internal": True}
-    )
+    internal = {"dbperf_internal": True}
+    engine = create_engine("sqlite://", creator=opened, poolclass=NullPool, execution_options=internal)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -149,23 +150,30 @@ def _file(path: Path, mode: Mode, private: bool) -> Connection:
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
 
-    return engine.connect()
+    return engine
 
 
-def check_file(path: Path, *, may_be_empty: bool = False) -> int:
+def _prepare_file(path: Path, mode: Mode, private: bool) -> None:
+    if mode != "read" and not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600 if private else 0o666))
+    elif private and path.is_file() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def check_file(path: Path, label: str, *, may_be_empty: bool = False) -> int:
     """RECORDING or HISTORY. Raises StoreError, or OSError, for a file that is no store of dbperf's."""
     if not path.is_file() and path.exists():
-        raise StoreError(f"{path}: not a file")
+        raise StoreError(f"{label}: not a file")
     with path.open("rb") as file:
         header = file.read(100)
     if not header and may_be_empty:
         return RECORDING
     if not header:
-        raise StoreError(f"{path}: the file is empty")
+        raise StoreError(f"{label}: the file is empty")
     if not header.startswith(_MAGIC):
-        raise StoreError(f"{path}: not a file that dbperf wrote")
+        raise StoreError(f"{label}: not a file that dbperf wrote")
     if header[68:72] != APPLICATION_ID.to_bytes(4):
-        raise StoreError(f"{path}: another program's SQLite database, not a file that dbperf wrote")
+        raise StoreError(f"{label}: another program's SQLite database, not a file that dbperf wrote")
     return int.from_bytes(header[60:64])
 
 
@@ -173,10 +181,3 @@ def make_history(connection: Connection) -> None:
     """From now on a file is somebody's history."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA user_version = {HISTORY}")
-
-
-def close(connection: Connection | None) -> None:
-    """Close a connection whose other end may be gone already."""
-    if connection is not None:
-        with suppress(Exception):
-            connection.close()

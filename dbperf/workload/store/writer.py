@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from dbperf.model.workload import Observed, Statement, Unseen, Writer
 from dbperf.workload.store import tables
-from dbperf.workload.store.connect import close, connect, make_history, place_of, telling, transaction
+from dbperf.workload.store.connect import make_history, open_engine, place_of, telling, transaction
 from dbperf.workload.store.counts import Counts, counts_of, from_row, statement_id, storable, to_row
 from dbperf.workload.store.describe import describe, keep_samples
 from dbperf.workload.store.rows import insert, put
@@ -40,7 +39,7 @@ class _Seen:
 
 
 class StoreWriter:
-    """Where a process's flusher writes; one connection, opened when there is something to write.
+    """Where a process's flusher writes.
 
     The rows of a process are its own and hold absolute counts, so no writer waits for another. Each write
     leaves its number in the process's own row: that is how a commit whose answer was lost is known to have
@@ -49,10 +48,9 @@ class StoreWriter:
 
     def __init__(self, where: str, writer: Writer, *, private: bool = False) -> None:
         self._place = place_of(where)
+        self._engine = open_engine(self._place, "write", private=private)
         self._writer = writer
         self._private = private
-        self._connection: Connection | None = None
-        self._file: tuple[int, int] | None = None
         self._tried: tuple[int, _Seen] | None = None
         self._done = _Seen()
         """What of the offered is in the store already, by a write that looked as if it had failed."""
@@ -67,49 +65,26 @@ class StoreWriter:
 
         statements = {statement_id(each): each for each in fold(observed).statements}
         seen = _Seen({key: counts_of(each) for key, each in statements.items()}, Counter(asdict(unseen)))
-        try:
-            with telling(self._place):
-                connection = self._connected()
-                with transaction(connection, patience=_PATIENCE):
-                    now = check(connection, self._place).clock or at
-                    number = _introduced(connection, self._writer, now)
-                    if self._tried and self._tried[0] == number:
-                        self._done = self._done.plus(self._tried[1])
-                    self._tried = number + 1, seen.minus(self._done)
-                    _add(connection, self._writer, self._tried[1], statements, now, number)
-                    if self._private:
-                        keep_samples(connection, list(statements.values()), now)
-        except BaseException:
-            self.close()
-            raise
+        with (
+            telling(self._place),
+            self._engine.connect() as connection,
+            transaction(connection, patience=_PATIENCE),
+        ):
+            if self._place.file:
+                create(connection)
+            now = check(connection, self._place).clock or at
+            number = _introduced(connection, self._writer, now)
+            if self._tried and self._tried[0] == number:
+                self._done = self._done.plus(self._tried[1])
+            self._tried = number + 1, seen.minus(self._done)
+            _add(connection, self._writer, self._tried[1], statements, now)
+            if self._private:
+                keep_samples(connection, list(statements.values()), now)
         self._tried, self._done = None, _Seen()
 
     def close(self) -> None:
-        """Give the connection back; the next write opens another."""
-        close(self._connection)
-        self._connection = None
-
-    def _connected(self) -> Connection:
-        if self._connection is None or self._is_gone():
-            self.close()
-            self._connection = connect(self._place, "write", private=self._private)
-            if self._place.file:
-                with transaction(self._connection):
-                    create(self._connection)
-                self._file = _identity(self._place.file)
-        return self._connection
-
-    def _is_gone(self) -> bool:
-        """Whether the file was removed or replaced, so that what is open here has no name any more."""
-        try:
-            return self._place.file is not None and _identity(self._place.file) != self._file
-        except FileNotFoundError:
-            return True
-
-
-def _identity(file: os.PathLike[str]) -> tuple[int, int]:
-    status = os.stat(file)
-    return status.st_dev, status.st_ino
+        """Give the connection back; a later write opens another."""
+        self._engine.dispose()
 
 
 def _introduced(connection: Connection, writer: Writer, now: float) -> int:
@@ -136,7 +111,6 @@ def _add(
     seen: _Seen,
     statements: Mapping[int, Statement],
     now: float,
-    number: int,
 ) -> None:
     starts = int(now) // 60 * 60
     mine = {"starts": starts, "writer_id": writer.id}
@@ -148,7 +122,7 @@ def _add(
     columns = tables.writer.c
     more = {columns[name]: columns[name] + count for name, count in seen.unseen.items()}
     own = update(tables.writer).where(columns.id == writer.id)
-    connection.execute(own.values({columns.flushes: number + 1, **more}))
+    connection.execute(own.values({columns.flushes: columns.flushes + 1, **more}))
 
 
 def _own_counts(connection: Connection, mine: Mapping[str, int], keys: Sequence[int]) -> dict[int, Counts]:
