@@ -13,14 +13,14 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from dbperf.model.workload import Writer
+    from dbperf.model.workload import Observed, Unseen, Writer
     from dbperf.workload.flush import Sink
 
 FOLDER, PARAMETERS = "DBPERF_RECORD", "DBPERF_RECORD_PARAMETERS"
@@ -35,27 +35,51 @@ def environment(folder: str, *, parameters: bool) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path), FOLDER: folder, PARAMETERS: "1" if parameters else ""}
 
 
-def follow(engine: Engine) -> str:
-    """Instrument an engine that the program made; a word on what became of it, for `record` to explain."""
+def note(word: str) -> None:
+    """Leave a word for `record`, which explains by it why nothing was recorded."""
+    with contextlib.suppress(Exception):
+        path = os.path.join(os.environ[FOLDER], f"{word}.note")
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def follow(engine: Engine) -> None:
+    """Instrument an engine that the program made."""
     import sqlalchemy
 
     version = tuple(int(part) for part in sqlalchemy.__version__.split(".")[:3] if part.isdigit())
     if version < _LOWEST:
-        return f"sqlalchemy-{sqlalchemy.__version__}"
+        note(f"sqlalchemy-{sqlalchemy.__version__}")
+        return
     if engine.get_execution_options().get("dbperf_internal"):
-        return "internal"
+        return
     from dbperf.engine import instrument
     from dbperf.settings import Settings
 
     perf = instrument(engine, Settings(capture_parameters=bool(os.environ.get(PARAMETERS))))
-    return "engine" if perf.settings.enabled else "disabled"
+    note("engine" if perf.settings.enabled else "disabled")
+
+
+class _Over:
+    """Where a process writes that began when the recording had ended: a daemon's new worker, say."""
+
+    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def sink(writer: Writer) -> Sink:
-    """The spool of this process."""
+    """The spool of this process. Raises OSError."""
     from dbperf.workload.spool import Spool
 
-    return Spool(os.environ[FOLDER], writer, parameters=bool(os.environ.get(PARAMETERS)))
+    if not os.path.isdir(os.environ[FOLDER]):
+        return _Over()
+    try:
+        return Spool(os.environ[FOLDER], writer, parameters=bool(os.environ.get(PARAMETERS)))
+    except OSError:
+        note("unwritten")
+        raise
 
 
 @functools.cache

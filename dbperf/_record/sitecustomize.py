@@ -93,7 +93,7 @@ def _follow(engine: "Any") -> None:
     try:
         from dbperf import recording
 
-        _note(recording.follow(engine))
+        recording.follow(engine)
         # `_finish` does it, later: it was registered before all else.
         atexit.unregister(sys.modules["dbperf.workload.flush"].flusher.finish)
     except Exception as error:  # noqa: BLE001  never into the program
