@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.model.report import Report
 from dbperf.report.format import percent_change, plural
-from dbperf.report.layout import clipped, code_lines, one_line, short_sql
+from dbperf.report.layout import clipped, clipped_left, code_lines, one_line, short_sql
 from dbperf.report.order import application_lines, ranked_evidence
 from dbperf.report.words import (
     before_after,
@@ -21,12 +21,16 @@ from dbperf.report.words import (
 )
 
 _SITES, _EVIDENCE, _SHOWN = 5, 20, 3
-_SQL_WIDTH, _LONGEST, _LONGEST_CODE = 300, 1000, 20_000
+CARDS = 50
+"""As many recommendations are shown."""
+LONGEST_SQL = 20_000
+"""Characters of a statement, or of code to copy, that are shown at most."""
+_READ, _SQL_WIDTH, _SENTENCE = 5000, 240, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A share, 0 to 1, drawn; `kind` (part, estimate, before, after) colours it."""
+    """A share, 0 to 1, drawn; `kind` (part, explained, before, after) colours it."""
 
     kind: str
     share: float
@@ -78,11 +82,13 @@ def card(number: int, recommendation: Recommendation, report: Report, anchors: M
     left_out = len(ranked) - len(exhibits)
     return Card(
         number=number,
-        title=_sentence(recommendation.title),
+        title=sentence(recommendation.title),
         severity=recommendation.severity.value,
         code=f"{recommendation.code} {recommendation.slug}",
         stake=stake(recommendation, report),
-        sites=tuple((each.place, _called(each.function, each.calls)) for each in lines[:_SITES]),
+        sites=tuple(
+            (clipped_left(each.place, 200), _called(each.function, each.calls)) for each in lines[:_SITES]
+        ),
         more_sites=f"and {plural(more_lines, 'more line')} of the application" if more_lines > 0 else "",
         blocks=tuple(_blocks(recommendation)),
         exhibits=tuple(exhibits[:_SHOWN]),
@@ -92,7 +98,7 @@ def card(number: int, recommendation: Recommendation, report: Report, anchors: M
         if left_out
         else "",
         facts=tuple(
-            (label, _sentence(text)) for label, text in facts(recommendation, report.target.environment)
+            (label, sentence(text)) for label, text in facts(recommendation, report.target.environment)
         ),
         level=recommendation.verification.level.value,
     )
@@ -106,6 +112,16 @@ def bars(before: float, after: float) -> tuple[Bar, ...]:
     return Bar("before", before / longest), Bar("after", after / longest)
 
 
+def short(sql: str) -> str:
+    """A statement on one line, with what tells it from others."""
+    return short_sql(sql[:_READ], _SQL_WIDTH)
+
+
+def sentence(text: str) -> str:
+    """Prose that may quote anything: on one line, and never longer than 1,000 cells."""
+    return clipped(one_line(text[: 2 * _SENTENCE]), _SENTENCE)
+
+
 def _called(function: str, calls: int) -> str:
     return ", ".join(filter(None, (clipped(one_line(function), 100), plural(calls, "call") if calls else "")))
 
@@ -115,7 +131,7 @@ def _blocks(recommendation: Recommendation) -> list[tuple[str, str]]:
     ddl = "\n".join(each.strip() for each in recommendation.ddl)
     fix = recommendation.fix.strip()
     blocks = [("DDL", ddl), ("In code", "" if fix in recommendation.ddl else fix)]
-    return [(label, "\n".join(code_lines(text[:_LONGEST_CODE]))) for label, text in blocks if text]
+    return [(label, "\n".join(code_lines(text[:LONGEST_SQL]))) for label, text in blocks if text]
 
 
 def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
@@ -123,12 +139,12 @@ def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
     calls = f"{plural(evidence.calls, 'call')}, " if evidence.calls else ""
     planned = f"{calls}{parameters_used(evidence)}; {cost_change(evidence.cost_before, evidence.cost_after)}"
     return Exhibit(
-        sql=short_sql(evidence.sql[:_LONGEST_CODE], _SQL_WIDTH),
+        sql=short(evidence.sql),
         anchor=anchors.get(evidence.fingerprint, ""),
         number=number,
-        told=_sentence(told),
+        told=sentence(told),
         bars=drawn,
-        notes=(_sentence(planned), _sentence(plan_change(evidence))),
+        notes=(sentence(planned), sentence(plan_change(evidence))),
     )
 
 
@@ -143,7 +159,3 @@ def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
         return "", why, ()
     change = percent_change(evidence.cost_before, evidence.cost_after)
     return f"planner cost {change}" if change else "", f"an estimate; {why}", ()
-
-
-def _sentence(text: str) -> str:
-    return clipped(one_line(text[: 2 * _LONGEST]), _LONGEST)

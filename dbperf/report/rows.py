@@ -1,0 +1,191 @@
+"""The statements on the HTML page: a row each, the slowest in total first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from markupsafe import escape
+
+from dbperf.model.report import Report, StatementReport
+from dbperf.report.card import CARDS, LONGEST_SQL, Bar, sentence, short
+from dbperf.report.format import cost, duration, factor, place, plural
+from dbperf.report.layout import clipped, clipped_left, code_lines, one_line
+from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, statements_left_out
+
+STATEMENTS = 500
+"""As many are shown."""
+
+_SITES = 3
+_SQL_OCTETS = 400_000
+"""What the whole SQL of all statements may take; the slowest have theirs first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number of a row: as it is read, and as it is sorted by ("" if there is none)."""
+
+    label: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A statement; `sql` is the whole of it, or "" where `short` is or there was no room.
+
+    `bars` draw its time beside that of the slowest; `cards` are the numbers of its recommendations.
+    """
+
+    anchor: str
+    short: str
+    sql: str
+    cells: tuple[Cell, ...]
+    sites: tuple[str, ...]
+    failures: str
+    verdict: str
+    cards: tuple[int, ...]
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The statements; `told` says what the times are, `cut` and `rest` what is not shown."""
+
+    title: str
+    told: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    cut: str
+    rest: str
+
+
+def table(report: Report) -> Table:
+    """The statements with the times that are known of them."""
+    if report.applied:
+        title, told, cells = "Before and after", SAME_TRAFFIC, _changes
+    elif any(each.statement.calls for each in report.statements):
+        title, told, cells = "Statements", SLOWEST_FIRST, _timings
+    else:
+        title, told, cells = "Statements", "as given, without times", _costs
+    shown, rest = report.statements[:STATEMENTS], report.statements[STATEMENTS:]
+    slowest = max((each.statement.execute_seconds for each in shown), default=0.0)
+    whole = _whole_sql(shown)
+    numbers = {each.id: number for number, each in enumerate(report.recommendations[:CARDS], start=1)}
+    cut = sum(not sql for sql in whole)
+    return Table(
+        title,
+        told,
+        columns=tuple(cell.label for cell in cells(shown[0])) if shown else (),
+        rows=tuple(
+            _row(f"s{number}", each, sql, tuple(cells(each)), slowest, numbers)
+            for number, (each, sql) in enumerate(zip(shown, whole, strict=True), start=1)
+        ),
+        cut=f"{plural(cut, 'statement')} shown in part: --format json has them whole" if cut else "",
+        rest=statements_left_out(rest) if rest else "",
+    )
+
+
+def _row(
+    anchor: str,
+    report: StatementReport,
+    sql: str,
+    cells: tuple[Cell, ...],
+    slowest: float,
+    numbers: Mapping[str, int],
+) -> Row:
+    statement = report.statement
+    first_line = short(statement.sql)
+    counts = ((statement.errors, "error"), (statement.cancellations, "cancellation"))
+    return Row(
+        anchor=anchor,
+        short=first_line,
+        sql="" if sql == first_line else sql,
+        cells=cells,
+        sites=tuple(_sites(report)),
+        failures=", ".join(plural(number, noun) for number, noun in counts if number),
+        verdict=sentence(report.verdict),
+        cards=tuple(sorted(numbers[id_] for id_ in report.recommendations if id_ in numbers)),
+        bars=_bars(report, slowest),
+    )
+
+
+def _sites(report: StatementReport) -> Iterator[str]:
+    sites = sorted(report.statement.call_sites, key=lambda site: -site.calls)
+    for site in sites[:_SITES]:
+        yield f"{clipped_left(place(site), 200)} {clipped(one_line(site.function), 100)}".rstrip()
+    if (more := len(sites) - _SITES) > 0:
+        yield f"and {plural(more, 'more line')}"
+
+
+def _bars(report: StatementReport, slowest: float) -> tuple[Bar, ...]:
+    """A statement's time, and that after the change, beside the slowest's; none too short to be seen."""
+    before, after = report.statement.execute_seconds, report.after.execute_seconds if report.after else 0.0
+    if not (0 < slowest < math.inf and slowest / 100 <= before <= slowest):
+        return ()
+    times = {"before": before} | ({"after": min(after, slowest)} if report.after else {})
+    return tuple(Bar(kind, seconds / slowest) for kind, seconds in times.items())
+
+
+def _whole_sql(statements: Sequence[StatementReport]) -> list[str]:
+    """The SQL of each statement with its own lines, a very long one cut; "" where no room is left for it."""
+    room, texts = _SQL_OCTETS, []
+    for each in statements:
+        text = _lines(each.statement.sql) if len(each.statement.sql[:LONGEST_SQL]) <= room else ""
+        octets = len(escape(text).encode("ascii", "xmlcharrefreplace"))
+        texts.append(text if octets <= room else "")
+        room -= octets if octets <= room else 0
+    return texts
+
+
+def _lines(sql: str) -> str:
+    text = "\n".join(code_lines(sql[:LONGEST_SQL]))
+    if (more := len(sql) - LONGEST_SQL) > 0:
+        text += f"\n… and {plural(more, 'more character')}: --format json has them all"
+    return text
+
+
+def _timings(report: StatementReport) -> Iterator[Cell]:
+    statement = report.statement
+    yield _seconds("total", statement.execute_seconds if statement.calls else None)
+    yield from _traffic(report)
+
+
+def _changes(report: StatementReport) -> Iterator[Cell]:
+    before, after = report.statement.execute_seconds, report.after
+    yield _seconds("before", before)
+    if after:
+        yield _seconds("after", after.execute_seconds)
+        ratio = before / after.execute_seconds if after.execute_seconds > 0 else math.nan
+        yield Cell("change", factor(before, after.execute_seconds) or "-", _sortable(ratio))
+    else:
+        yield Cell("after", "not run", "")
+        yield Cell("change", "-", "")
+    yield from _traffic(report)
+
+
+def _costs(report: StatementReport) -> Iterator[Cell]:
+    yield Cell("planner cost", "-" if report.cost is None else cost(report.cost), _sortable(report.cost))
+
+
+def _traffic(report: StatementReport) -> Iterator[Cell]:
+    statement = report.statement
+    timed = statement.calls > 0
+    yield _count("calls", statement.calls)
+    yield _seconds("mean", statement.mean_seconds if timed else None)
+    yield _seconds("p95", statement.latency.quantile(0.95) if statement.latency.count else None)
+    yield _count("rows", statement.rows)
+    yield _count("errors", statement.errors)
+
+
+def _seconds(label: str, seconds: float | None) -> Cell:
+    return Cell(label, "-" if seconds is None else duration(seconds), _sortable(seconds))
+
+
+def _count(label: str, number: int) -> Cell:
+    return Cell(label, f"{number:,}", str(number))
+
+
+def _sortable(number: float | None) -> str:
+    return "" if number is None or not math.isfinite(number) else f"{number:.4g}"
