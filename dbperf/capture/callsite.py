@@ -1,10 +1,12 @@
-"""The line of the application that ran a statement: the first frame that is nobody's library."""
+"""The line of the application that ran a statement: the first frame that is no library's."""
 
 from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from types import CodeType, FrameType
 
 import sqlalchemy
@@ -20,35 +22,49 @@ Spot = tuple[CodeType, int]
 Finder = Callable[[FrameType | None], Spot | None]
 
 
+class _Code(IntEnum):
+    """Whose code a file holds."""
+
+    NOBODY = 0  # SQLAlchemy, the standard library, dbperf, generated code: never a call site
+    LIBRARY = 1
+    APP = 2
+
+
 def finder(settings: Resolved, *, hop: bool = False) -> Finder:
     """A function that walks outwards from a frame to the first one of the application's own code.
 
-    `hop`: when the stack ends, go on with the greenlets that started this one. SQLAlchemy's asyncio
-    extension runs the engine in a greenlet of its own, so the awaiting coroutine is on its parent's stack.
-    The function returns None when no frame is the application's.
+    Where no frame is (a thread that a library started, a program that is all libraries), the first one of
+    a library is meant. `hop`: when the stack ends, go on with the greenlets that started this one.
+    SQLAlchemy's asyncio extension runs the engine in a greenlet of its own, so the awaiting coroutine is on
+    its parent's stack. The function returns None when there is neither.
     """
-    is_app = _classifier(settings)
-    known: dict[str, bool] = {}
+    whose = _classifier(settings)
+    known: dict[str, _Code] = {}
 
     def find(frame: FrameType | None) -> Spot | None:
+        library: Spot | None = None
         while frame is not None:
             code = frame.f_code
-            app = known.get(code.co_filename)
-            if app is None:
+            kind = known.get(code.co_filename)
+            if kind is None:
                 if len(known) >= _FILES_KEPT:  # generated file names; files of modules never get so many
                     known.clear()
-                app = known[code.co_filename] = is_app(code.co_filename)
-            if app:
-                return code, frame.f_lasti
+                kind = known[code.co_filename] = whose(code.co_filename)
+            if kind:
+                if kind is _Code.APP:
+                    return code, frame.f_lasti
+                library = library or (code, frame.f_lasti)
             frame = frame.f_back
-        return None
+        return library
 
     def find_across_greenlets(frame: FrameType | None) -> Spot | None:
-        spot = find(frame)
-        stacks = _stacks_below()
-        while spot is None and (outer := next(stacks, None)) is not None:
-            spot = find(outer)
-        return spot
+        library: Spot | None = None
+        for stack in (frame, *_stacks_below()):
+            spot = find(stack)
+            if spot and known.get(spot[0].co_filename) is _Code.APP:
+                return spot
+            library = library or spot
+        return library
 
     return find_across_greenlets if hop else find
 
@@ -62,24 +78,29 @@ def _stacks_below() -> Iterator[FrameType]:
         parent = parent.parent
 
 
-def _classifier(settings: Resolved) -> Callable[[str], bool]:
+def _classifier(settings: Resolved) -> Callable[[str], _Code]:
     ignored, own = _folders(settings.ignore_prefixes), _folders(settings.app_prefixes)
-    libraries = _folders(
-        os.path.dirname(each) for each in (os.__file__, sqlalchemy.__file__, os.path.dirname(__file__))
-    )
+    # site-packages lies inside the standard library's folder, as a rule: that one is asked last.
+    standard = _folders((os.path.dirname(os.__file__),))
+    commands = _folders((sysconfig.get_path("scripts"),))
+    nobody = _folders(os.path.dirname(each) for each in (sqlalchemy.__file__, os.path.dirname(__file__)))
 
-    def is_app(filename: str) -> bool:
+    def whose(filename: str) -> _Code:
         if filename.startswith("<"):  # <string>, <stdin>, <frozen importlib._bootstrap>
-            return False
+            return _Code.NOBODY
         path = os.path.abspath(filename) + os.sep
         if path.startswith(ignored):
-            return False
+            return _Code.NOBODY
         if path.startswith(own):
-            return True
+            return _Code.APP
+        if path.startswith(nobody):
+            return _Code.NOBODY
         installed = f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path
-        return not installed and not path.startswith(libraries)
+        if installed or path.startswith(commands):  # bin/gunicorn is a library's, too
+            return _Code.LIBRARY
+        return _Code.NOBODY if path.startswith(standard) else _Code.APP
 
-    return is_app
+    return whose
 
 
 def _folders(paths: Iterator[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -73,6 +73,13 @@ def test_no_frame_of_the_application() -> None:
     assert spot is None
 
 
+def test_where_no_frame_is_the_application_s_the_innermost_library_is_meant() -> None:
+    folder = os.path.dirname(HERE)
+    storage, runner = (f"/srv/venv/lib/python3.11/site-packages/{name}.py" for name in ("storage", "runner"))
+    frame = frame_in(runner, lambda: frame_in("<string>", lambda: frame_in(storage)))
+    assert found(frame, ignore_prefixes=(folder,)) == storage
+
+
 def test_the_line_is_the_one_the_frame_stands_at() -> None:
     def several_lines() -> tuple[FrameType, int]:
         frame, line = (
