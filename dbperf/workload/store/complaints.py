@@ -50,5 +50,10 @@ def _of_sqlite(error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if known := _SQLITE.get(code & 0xFF):
         return known
+    return damaged(error)
+
+
+def damaged(error: Exception) -> str:
+    """What is said of content that dbperf did not write."""
     reason = " ".join(str(error).split())  # SQLite quotes what it stumbled over, line breaks too
-    return f"the file is damaged ({reason})"
+    return f"the store is damaged ({reason})"

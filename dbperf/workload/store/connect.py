@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dbperf.capture.database import database_of
 from dbperf.errors import StoreError
-from dbperf.workload.store.complaints import told
+from dbperf.workload.store.complaints import damaged, told
 from dbperf.workload.store.tables import APPLICATION_ID, HISTORY, RECORDING, SCHEMA
 
 Mode = Literal["read", "write", "maintain", "alone", "new"]
@@ -67,6 +67,8 @@ def telling(place: Place) -> Iterator[None]:
     except (DBAPIError, sqlite3.Error, OSError, ImportError) as error:
         password = place.url.password if place.url else None
         raise StoreError(f"{place.label}: {told(error, str(password or ''))}") from error
+    except (TypeError, ValueError) as error:  # text, or a number, that dbperf did not write
+        raise StoreError(f"{place.label}: {damaged(error)}") from error
 
 
 def connect(place: Place, mode: Mode) -> Connection:

@@ -64,7 +64,7 @@ def to_row(counts: Counts) -> dict[str, Any]:
 def from_row(row: Row[Any]) -> Counts:
     """The counts of a row, or of rows added up with their texts joined. Raises ValueError for other text."""
     numbers = Counter({name: int(getattr(row, name)) for name in NUMBERS})
-    return Counts(numbers, _from_text(row.latency), _from_text(row.sites))
+    return Counts(numbers, _from_text(str(row.latency)), _from_text(str(row.sites)))
 
 
 def statement_id(statement: Statement) -> int:

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import Connection, Label, Select, Subquery, Table, func, select
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
@@ -21,30 +22,26 @@ from dbperf.workload.store.connect import Mode, connect, place_of, telling, tran
 from dbperf.workload.store.counts import NUMBERS, Counts, from_row
 from dbperf.workload.store.schema import check
 
-_SAMPLES = 8
+SAMPLES = 8
+"""Parameter sets of a statement that are read."""
 
 
 @contextmanager
 def opened(
     where: str | os.PathLike[str], mode: Mode = "read", *, thorough: bool = False
 ) -> Iterator[Connection]:
-    """A transaction on a store that exists and is of this version.
+    """A transaction on a store that exists and is of this version. Raises StoreError.
 
-    `thorough` looks at every page of a file first. Raises StoreError, also for a ValueError of the block:
-    text that dbperf did not write.
+    `thorough` looks at every page of a file first.
     """
     place = place_of(where)
     if place.file and not place.file.exists():
         raise StoreError(f"{place.label}: {os.strerror(errno.ENOENT)}")
     with telling(place), connect(place, mode) as connection, transaction(connection):
-        try:
-            check(connection, place)
-            if thorough and place.file:
-                _look_through(connection, place.file)
-            yield connection
-        except (TypeError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise StoreError(f"{place.label}: the file is damaged ({reason})") from error
+        check(connection, place)
+        if thorough and place.file:
+            _look_through(connection, place.file)
+        yield connection
 
 
 def _look_through(connection: Connection, file: Path) -> None:
@@ -107,19 +104,25 @@ def _counts(connection: Connection, since: float | None, until: float | None) ->
     return counts
 
 
-def totals(connection: Connection, window: Table) -> Select[tuple[object, ...]]:
-    """A query for the counts of each statement in a table of windows, texts joined."""
+def totals(connection: Connection, window: Table, *by: Label[Any]) -> Select[Any]:
+    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined."""
     join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
     numbers = [func.sum(window.c[name]).label(name) for name in NUMBERS]
     texts = [join(window.c[name], " ").label(name) for name in ("latency", "sites")]
-    return select(window.c.statement_id, *numbers, *texts).group_by(window.c.statement_id)
+    key = window.c.statement_id
+    return select(key, *by, *numbers, *texts).group_by(key, *(each.element for each in by))
+
+
+def ranked_samples() -> Subquery:
+    """The samples, with the newest of each statement at `rank` 1."""
+    columns = tables.sample.c
+    rank = func.row_number().over(partition_by=columns.statement_id, order_by=columns.seen.desc())
+    return select(tables.sample, rank.label("rank")).subquery()
 
 
 def _samples(connection: Connection) -> defaultdict[int, list[Sample]]:
-    columns = tables.sample.c
-    rank = func.row_number().over(partition_by=columns.statement_id, order_by=columns.seen.desc())
-    ranked = select(tables.sample, rank.label("rank")).subquery()
-    newest = select(ranked).where(ranked.c.rank <= _SAMPLES).order_by(ranked.c.statement_id, ranked.c.seen)
+    ranked = ranked_samples()
+    newest = select(ranked).where(ranked.c.rank <= SAMPLES).order_by(ranked.c.statement_id, ranked.c.seen)
     samples: defaultdict[int, list[Sample]] = defaultdict(list)
     for row in connection.execute(newest):
         samples[row.statement_id].append(Sample(row.sql, values.loads(row.parameters)))

@@ -217,7 +217,7 @@ def test_tables_that_are_not_ours(file: Path, damage: str) -> None:
     with closing(sqlite3.connect(file)) as database:
         database.execute(damage)
         database.commit()
-    assert refused(file).startswith("the file is damaged")
+    assert refused(file).startswith("the store is damaged")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.5, 0.9, 0.999])
