@@ -56,8 +56,9 @@ def planned_with(explained: Explained) -> str:
         return "planned as given: it has no parameters"
     values = ", ".join(f"${number} = {value!r}" for number, value in enumerate(explained.values, start=1))
     origin = "as given" if explained.parameters == "captured" else "from the table statistics"
-    costliest = f", the costliest of {explained.sets} sets" if explained.sets > 1 else ""
-    return f"planned with {values} ({origin}{costliest})"
+    which = "the costliest" if explained.plan.cost else "one"
+    of = f", {which} of {explained.sets} sets" if explained.sets > 1 else ""
+    return f"planned with {values} ({origin}{of})"
 
 
 def totals(explained: Explained) -> str:

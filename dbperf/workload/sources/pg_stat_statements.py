@@ -178,7 +178,7 @@ def _rows(connection: Connection, schema: str) -> Iterator[Any]:
     time = "total_exec_time" if "total_exec_time" in columns else "total_time"
     query = (
         f"SELECT min(left(query, {LONGEST + 1})) AS query, {toplevel} AS toplevel, count(*) AS entries,"  # noqa: S608
-        f" sum(calls)::bigint AS calls, sum(rows)::bigint AS rows, sum({time}) / 1000 AS seconds"
+        f" sum(calls)::bigint AS calls, sum(rows)::bigint AS rows, (sum({time}) / 1000)::float8 AS seconds"
         f" FROM {schema}.{EXTENSION}"
         " WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
         " GROUP BY queryid, 2 ORDER BY seconds DESC, 1"
