@@ -50,6 +50,17 @@ class Pruned:
     statements: int
 
 
+def limits(now: float, retention: Retention) -> dict[Table, int]:
+    """Which windows are due: those that start before this time, seconds since 1970. Minutes are added up to
+    whole hours only, and hours to whole days.
+    """
+    return {
+        tables.minute: int(now - retention.minutes) // 3600 * 3600,
+        tables.hour: int(now - retention.hours) // 86400 * 86400,
+        tables.day: int(now - retention.days) // 86400 * 86400,
+    }
+
+
 def prune(
     where: str | os.PathLike[str],
     retention: Retention = Retention(),
@@ -64,14 +75,15 @@ def prune(
     with opened(where, "maintain") as connection:
         standing = check(connection, place)
         own, now = standing.store_id, now or standing.clock or time.time()
+        due = limits(now, retention)
         if standing.clock:
             make_partitions(connection)
-        minutes = _roll(connection, own, tables.minute, tables.hour, now - retention.minutes)
+        minutes = _roll(connection, own, tables.minute, tables.hour, due[tables.minute])
     with opened(where, "maintain") as connection:
-        hours = _roll(connection, own, tables.hour, tables.day, now - retention.hours)
-        _retire_writers(connection, own, now, now - retention.days)
+        hours = _roll(connection, own, tables.hour, tables.day, due[tables.hour])
+        _retire_writers(connection, own, now, due[tables.day])
     with opened(where, "alone") as connection:
-        days = _expire(connection, now - retention.days)
+        days = _expire(connection, due[tables.day])
         statements = _forget(connection)
         if days:
             _forget_sites(connection)
@@ -83,12 +95,9 @@ def prune(
     return Pruned(minutes, hours, days, statements)
 
 
-def _roll(connection: Connection, own: int, fine: Table, coarse: Table, before: float) -> int:
-    """Add up what lies in whole coarse windows that end before a time, of all writers, in rows of the store's
-    own; the number of rows that went.
-    """
+def _roll(connection: Connection, own: int, fine: Table, coarse: Table, end: int) -> int:
+    """Add up what starts before `end`, of all writers, in rows of the store's own; how many rows went."""
     span = tables.SECONDS[coarse]
-    end = int(before) // span * span
     starts = (fine.c.starts // span * span).label("starts")
     query = totals(connection, fine, starts).where(fine.c.starts < end)
     for rows in connection.execute(query.execution_options(yield_per=_CHUNK)).partitions():
@@ -123,7 +132,7 @@ def _mark(connection: Connection) -> None:
     put(connection, tables.meta, [{"key": "pruned_at", "value": str(int(time.time() * 1e6))}])
 
 
-def _retire_writers(connection: Connection, own: int, now: float, before: float) -> None:
+def _retire_writers(connection: Connection, own: int, now: float, before: int) -> None:
     """Put what processes long gone did not keep into the store's own row."""
     columns = tables.writer.c
     gone = (columns.id != own) & (columns.seen < before)
@@ -143,13 +152,12 @@ def _retire_writers(connection: Connection, own: int, now: float, before: float)
     _mark(connection)
 
 
-def _expire(connection: Connection, before: float) -> int:
+def _expire(connection: Connection, before: int) -> int:
     run, newer = tables.run, tables.run.alias()
     superseded = exists().where(newer.c.target == run.c.target, newer.c.at > run.c.at)
     connection.execute(delete(run).where(run.c.at < before, superseded))
     connection.execute(delete(tables.finding).where(tables.finding.c.run_id.not_in(select(run.c.id))))
-    seconds = tables.SECONDS[tables.day]
-    gone = connection.execute(delete(tables.day).where(tables.day.c.starts <= before - seconds)).rowcount
+    gone = connection.execute(delete(tables.day).where(tables.day.c.starts < before)).rowcount
     if gone:
         _mark(connection)
     return gone

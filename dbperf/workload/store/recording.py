@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -75,4 +76,5 @@ def _add(connection: Connection, spooled: Spooled) -> tuple[dict[tuple[int, int]
     process = asdict(spooled.writer) | {"host": storable(spooled.writer.host), "seen": int(seen)}
     process |= {"started": int(spooled.writer.started), "flushes": len(spooled.batches), **asdict(unseen)}
     put(connection, tables.writer, [process], newer="flushes")
+    put(connection, tables.merged, [{"source_id": spooled.writer.id, "at": int(time.time() * 1e6)}])
     return dict(counts), unseen

@@ -41,9 +41,10 @@ version = Table(
 version.primary_key.name = "alembic_version_pkc"  # as Alembic makes it
 
 meta = Table("meta", metadata, _key("key", Text), _column("value", Text))
-"""`id`, random, of the store; `pruned_at`; `notes` of a saved workload."""
+"""`id`, random, of the store; `pruned_at`, in microseconds since 1970; `notes` of a saved workload."""
 
 merged = Table("merged", metadata, _key("source_id"), _column("at"))
+"""The stores and processes that were merged in, and when, in microseconds since 1970."""
 
 statement = Table(
     "statement",
