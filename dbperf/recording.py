@@ -85,6 +85,9 @@ def sink(writer: Writer) -> Sink:
 @functools.cache
 def start() -> None:
     """Once a process: no end of it goes by without a flush, and the log stays the program's own."""
+    from dbperf.workload.flush import flusher
+
+    flusher.collector = False
     logger = logging.getLogger("dbperf")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False

@@ -10,15 +10,16 @@ from __future__ import annotations
 import _thread
 import atexit
 import contextlib
+import gc
 import logging
 import os
 import platform
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from dbperf.errors import DbperfError
@@ -64,6 +65,14 @@ class _Outlet:
     """In a row."""
     warned: bool = False
 
+    def begin(self, now: float) -> None:
+        """Make the sink before there is something to write: a spool says that its process is alive."""
+        if self.sink is None and not self.failures:
+            try:
+                self.open(now)
+            except Exception:  # noqa: BLE001  it is said when there is something to write
+                self.failures += 1
+
     def open(self, now: float) -> Sink:
         if self.sink is None:
             number = int.from_bytes(os.urandom(8), "big") >> 1
@@ -76,8 +85,7 @@ class _Outlet:
             self._collect()
             if self.pending or self.unseen != Unseen():
                 self.open(now).write(now, self.pending, self.unseen)
-                self.pending, self.unseen = [], Unseen()
-            self.failures = 0
+                self.pending, self.unseen, self.failures = [], Unseen(), 0
         except Exception as failure:  # noqa: BLE001  never into the application
             self.failures += 1
             self.unseen += Unseen(flush_failures=1)
@@ -130,13 +138,37 @@ class _Request:
     done: threading.Event = field(default_factory=threading.Event)
 
 
+class _Mailbox:
+    """Requests to the thread. Waiting allocates nothing that sets the garbage collector off."""
+
+    def __init__(self) -> None:
+        self._requests: deque[_Request] = deque()
+        self._full = _thread.allocate_lock()
+        self._full.acquire()
+
+    def put(self, request: _Request) -> None:
+        self._requests.append(request)
+        with contextlib.suppress(RuntimeError):  # it is open already
+            self._full.release()
+
+    def wait(self, seconds: float) -> None:
+        """Until there may be a request, or for `seconds`."""
+        self._full.acquire(True, seconds)
+
+    def take(self) -> _Request | None:
+        return self._requests.popleft() if self._requests else None
+
+
 class Flusher:
     """The outlets of a process and the thread that serves them, which runs once a statement did.
 
-    The thread is none of `threading`'s: programs join, count and list those.
+    The thread is none of `threading`'s: programs join, count and list those. `collector`: whether it may
+    collect garbage. What a program left behind is then finalized on a thread that it knows nothing about,
+    and SQLite, for one, complains.
     """
 
     def __init__(self) -> None:
+        self.collector = True
         # Held here, because tools that freeze time for tests replace the functions in every module.
         self._clock, self._monotonic = time.time, time.monotonic
         self._outlets: dict[Hashable, _Outlet] = {}
@@ -146,7 +178,7 @@ class Flusher:
     def _start_empty(self) -> None:
         self._starting = threading.RLock()  # reentrant: a finalizer or a signal handler may execute SQL
         self._writing = threading.Lock()
-        self._requests: SimpleQueue[_Request] | None = None
+        self._mailbox: _Mailbox | None = None
         self._interrupted = False
 
     def add(
@@ -161,15 +193,15 @@ class Flusher:
 
     def awake(self) -> None:
         """See to it that the thread runs."""
-        if self._requests is not None:
+        if self._mailbox is not None:
             return
         with self._starting:
-            if self._requests is None:
-                requests = self._requests = SimpleQueue()
+            if self._mailbox is None:
+                mailbox = self._mailbox = _Mailbox()
                 try:
-                    _thread.start_new_thread(self._serve, (requests,))
+                    _thread.start_new_thread(self._serve, (mailbox,))
                 except RuntimeError:  # no threads left, or none any more: `finish` writes
-                    self._requests = None
+                    self._mailbox = None
 
     def flush(self, within: float) -> None:
         """Write what there is, now; returns after `within` seconds even if that is still going on."""
@@ -182,7 +214,7 @@ class Flusher:
 
     def before_fork(self) -> None:
         """Stop the thread: a child must not be forked in the middle of a flush, nor find a second thread."""
-        self._interrupted = self._requests is not None
+        self._interrupted = self._mailbox is not None
         if self._interrupted:
             self._ask(_Request(flush=False, stop=True), _FORK_SECONDS)
 
@@ -200,30 +232,43 @@ class Flusher:
             outlet.sources = [each for each in outlet.sources if each[1]() is not None]
 
     def _ask(self, request: _Request, within: float) -> None:
-        requests = self._requests
+        mailbox = self._mailbox
         if request.stop:
-            self._requests = None
-        if requests is not None:
-            requests.put(request)
+            self._mailbox = None
+        if mailbox is not None:
+            mailbox.put(request)
             request.done.wait(within)
         elif self._writing.acquire(timeout=within):
-            self._writing.release()
-            self._answer(request)
-
-    def _serve(self, requests: SimpleQueue[_Request]) -> None:
-        with self._writing:
-            for outlet in list(self._outlets.values()):
-                with contextlib.suppress(Exception):  # it will be said when there is something to write
-                    outlet.open(self._clock())
-        while True:
             try:
-                request = requests.get(timeout=self._until_due())
-            except Empty:
-                self._flush([each for each in self._outlets.values() if each.due <= self._monotonic()])
-                continue
+                self._answer(request)
+            finally:
+                self._writing.release()
+
+    def _serve(self, mailbox: _Mailbox) -> None:
+        seconds, going_on = 0.0, True
+        while going_on:
+            mailbox.wait(seconds)
+            # A program that calls gc.disable() in these milliseconds finds it enabled; nothing else changes.
+            collecting = not self.collector and gc.isenabled()
+            if collecting:
+                gc.disable()
+            with self._writing:
+                going_on = self._serve_once(mailbox)
+                seconds = self._until_due()
+            if collecting:
+                gc.enable()
+
+    def _serve_once(self, mailbox: _Mailbox) -> bool:
+        """Do what is asked for and what is due; whether to go on."""
+        for outlet in list(self._outlets.values()):
+            outlet.begin(self._clock())
+        while (request := mailbox.take()) is not None:
             self._answer(request)
             if request.stop:
-                return
+                return False
+        now = self._monotonic()
+        self._flush([each for each in list(self._outlets.values()) if each.due <= now])
+        return True
 
     def _until_due(self) -> float:
         now = self._monotonic()
@@ -239,10 +284,9 @@ class Flusher:
         request.done.set()
 
     def _flush(self, outlets: list[_Outlet]) -> None:
-        with self._writing:
-            for outlet in outlets:
-                outlet.flush(self._clock())
-                outlet.due = self._monotonic() + outlet.pause()
+        for outlet in outlets:
+            outlet.flush(self._clock())
+            outlet.due = self._monotonic() + outlet.pause()
 
 
 flusher = Flusher()
