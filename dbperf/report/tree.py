@@ -23,7 +23,7 @@ MISJUDGED = 10.0
 _GUIDES = ("├─ ", "└─ ", "│  ", "   ")
 _NARROW_GUIDES = ("├ ", "└ ", "│ ", "  ")
 _LEAST = 28
-"""Cells that a node's own text gets, however deep it is."""
+"""Cells that a node's own text gets, however deep it is; less on a narrow terminal."""
 _SQL_LINES = 6
 # What stops reading a child once it has what it wants: a subplan may be one of EXISTS.
 _STOPS = frozenset({"Limit", "Merge Join"})
@@ -178,19 +178,26 @@ def _tree(explained: Explained, width: int) -> Iterator[Text]:
         yield Text(f"  {header}", LABEL)
         left += 2
     marked = _most_expensive(explained.shares)
-    places = _placed(plan.root, _guides(plan.root, width - left))
+    inner = width - left
+    least = min(_LEAST, inner * 2 // 3)
+    places = _placed(plan.root, _guides(plan.root, inner - least))
     for number, (row, (node, cut), (first, rest)) in enumerate(
         zip(rows, nodes, places, strict=True), start=1
     ):
         style = "bold red" if number == marked else ""
         sign = f"{_EXPENSIVE if number == marked else ' '} " if header else ""
-        room = max(width - left - cell_len(first), _LEAST)
-        title = Text(clipped(_title(node), room), style)
+        first, rest = _within(first, inner - least), _within(f"{rest}  ", inner - least)
+        title = Text(clipped(_title(node), inner - cell_len(first)), style)
         gap = "  " if header else ""
         yield Text.assemble((f"{sign}{row}", style), gap, (first, LABEL)) + title
         for text, color in _below(node, cut_short=cut):
-            for line in folded(one_line(text), max(width - left - cell_len(rest) - 2, _LEAST)):
-                yield Text.assemble(" " * left, (rest, LABEL), "  ", (line, color))
+            for line in folded(one_line(text), inner - cell_len(rest)):
+                yield Text.assemble(" " * left, (rest, LABEL), (line, color))
+
+
+def _within(guides: str, width: int) -> str:
+    """Guides within `width` cells: of a node that is deeper, the nearest."""
+    return guides if len(guides) <= width else f"…{guides[len(guides) - width + 1 :]}"
 
 
 def _shares(explained: Explained) -> Sequence[float | None]:
@@ -255,7 +262,7 @@ def _conditions(node: PlanNode) -> Iterator[tuple[str, str]]:
 
 
 def _guides(root: PlanNode, width: int) -> tuple[str, str, str, str]:
-    return _GUIDES if (_depth(root) - 1) * cell_len(_GUIDES[0]) + _LEAST <= width else _NARROW_GUIDES
+    return _GUIDES if (_depth(root) - 1) * len(_GUIDES[0]) <= width else _NARROW_GUIDES
 
 
 def _depth(node: PlanNode) -> int:

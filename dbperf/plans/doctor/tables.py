@@ -68,7 +68,7 @@ def analyzed(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{_tables(len(rows))} never analyzed: {_listed([row.name for row in rows])}",
+        f"{_counted(len(rows), 'table')} never analyzed: {_listed([row.name for row in rows])}",
         "the planner guesses: a fixed share of the rows for each condition. Of a partitioned table only an"
         " explicit ANALYZE makes the statistics of the whole",
         "plans may be of the wrong shape, and parameter values cannot be made from statistics",
@@ -92,7 +92,8 @@ def fresh_statistics(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{_tables(len(rows))} changed a lot since the last ANALYZE: {_listed([row.name for row in rows])};"
+        f"{_counted(len(rows), 'table')} changed a lot since the last ANALYZE:"
+        f" {_listed([row.name for row in rows])};"
         f" {first.name} most, {first.changed:,} changes for {first.live:,} rows",
         "the planner works with yesterday's data: it underestimates what was added since",
         "plans and parameter values are those of the old rows",
@@ -130,7 +131,7 @@ def autovacuum(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"autovacuum switched off for {_tables(len(rows))}: {_listed([row.name for row in rows])}",
+        f"autovacuum switched off for {_counted(len(rows), 'table')}: {_listed([row.name for row in rows])}",
         why,
         "statistics of these tables grow stale unseen",
         tuple(f"ALTER {row.kind} {row.name} RESET (autovacuum_enabled);" for row in rows),
@@ -152,8 +153,9 @@ def valid_indexes(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{len(rows):,} invalid {'index' if len(rows) == 1 else 'indexes'}: {_listed([row.name for row in rows])}",
-        "no plan uses such an index, and every write still maintains it",
+        f"{_counted(len(rows), 'invalid index')}: {_listed([row.name for row in rows])}",
+        "no plan uses such an index, and every write still maintains it; where a unique one failed over"
+        " duplicates, they must go first",
         "statements that would use it look as if it were missing",
         tuple(
             f"DROP INDEX CONCURRENTLY {row.name};"
@@ -192,8 +194,9 @@ def _rows(connection: Connection, query: str) -> list[Any]:
         return cursor.execute((_TABLES + query).encode()).fetchall()
 
 
-def _tables(number: int) -> str:
-    return f"{number:,} {'table' if number == 1 else 'tables'}"
+def _counted(number: int, noun: str) -> str:
+    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
+    return f"{number:,} {noun}{ending}"
 
 
 def _listed(names: list[str]) -> str:
