@@ -25,7 +25,7 @@ CARDS = 50
 """As many recommendations are shown."""
 LONGEST_SQL = 20_000
 """Characters of a statement, or of code to copy, that are shown at most."""
-_READ, _SQL_WIDTH, _SENTENCE = 5000, 240, 1000
+_READ, _SQL_WIDTH, _SENTENCE = 3000, 240, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +137,19 @@ def _blocks(recommendation: Recommendation) -> list[tuple[str, str]]:
 def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
     number, told, drawn = _effect(evidence)
     calls = f"{plural(evidence.calls, 'call')}, " if evidence.calls else ""
-    planned = f"{calls}{parameters_used(evidence)}; {cost_change(evidence.cost_before, evidence.cost_after)}"
+    change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
     return Exhibit(
         sql=short(evidence.sql),
         anchor=anchors.get(evidence.fingerprint, ""),
         number=number,
         told=sentence(told),
         bars=drawn,
-        notes=(sentence(planned), sentence(plan_change(evidence))),
+        notes=(sentence(f"{calls}{parameters_used(evidence)}; {change}"), sentence(plan_change(evidence))),
     )
 
 
 def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
-    """The number that counts, what it is, and how it is drawn: measured time, else the planner's estimate."""
+    """The number that counts, what it is, and how it is drawn: measured time, else the cost."""
     before, after = evidence.seconds_before, evidence.seconds_after
     if before is not None and after is not None:
         times, change = before_after(before, after)
@@ -158,4 +158,4 @@ def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
     if evidence.cost_after is None:
         return "", why, ()
     change = percent_change(evidence.cost_before, evidence.cost_after)
-    return f"planner cost {change}" if change else "", f"an estimate; {why}", ()
+    return f"{evidence.cost_unit} {change}" if change else "", f"a cost, not a time; {why}", ()

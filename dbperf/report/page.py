@@ -1,6 +1,6 @@
 """What stands on the HTML page: a report as frozen data that a template only has to loop over.
 
-Everything that can be long is cut here, so that a page stays below a megabyte whatever a report holds.
+Everything that can be long is cut, here and in `card` and `rows`: the page of any report can be opened.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from dbperf.report.words import (
     LIMITS,
     about,
     before_after,
+    cost_savings,
     coverage_counts,
     coverage_notes,
     database_name,
-    estimated_saving,
     headline,
     replayed_seconds,
 )
@@ -108,9 +108,10 @@ def _figures(report: Report) -> Iterator[Figure]:
         yield Figure("Can be saved, measured", duration(saved), told, (Bar("part", saved / total),))
     elif report.recommendations:
         yield Figure("Can be saved, measured", "unknown", "no statement was timed with and without a change")
-    if (estimate := estimated_saving(report)) and (change := percent_change(*estimate[:2])):
-        told = f"for {plural(estimate[2], 'statement')} not timed; a cost is no time"
-        yield Figure("Planner cost, estimated", change, told)
+    for saving in cost_savings(report):
+        if change := percent_change(saving.before, saving.after):
+            told = f"for {plural(saving.statements, 'statement')} not timed; a cost is no time"
+            yield Figure(sentence(saving.label), change, told)
     if report.recommendations:
         counts = Counter(each.severity for each in report.recommendations)
         worst_first = [severity for severity in reversed(Severity) if counts[severity]]

@@ -166,7 +166,7 @@ def _changes(report: StatementReport) -> Iterator[Cell]:
 
 
 def _costs(report: StatementReport) -> Iterator[Cell]:
-    yield Cell("planner cost", "-" if report.cost is None else cost(report.cost), _sortable(report.cost))
+    yield Cell("cost", "-" if report.cost is None else cost(report.cost), _sortable(report.cost))
 
 
 def _traffic(report: StatementReport) -> Iterator[Cell]:

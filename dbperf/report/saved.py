@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import cache
 from types import GenericAlias
 from typing import Any, Final, get_args, get_origin
 
@@ -63,19 +64,26 @@ def _as_modelled(document: dict[str, Any]) -> dict[str, Any]:
     """The document in the shape of the model; the figures of the summary follow from the rest."""
     summary = document.get("summary")
     if not isinstance(summary, dict):
-        return document
-    return {
-        **document,
-        "target": {key: summary[key] for key in summary if key != "target"}
-        | {"database": summary.get("target")},
-        "applied": summary.get("applied", False),
-    }
+        raise InputError("not a dbperf report: summary: not an object")
+    target = dict(summary)
+    if "target" in target:
+        target["database"] = target.pop("target")
+    return {**document, "target": target, "applied": summary.get("applied", False)}
+
+
+# Where the document has what the model has elsewhere.
+_PLACES = {"target.database": "summary.target", "target.": "summary.", "applied": "summary.applied"}
 
 
 def _first(error: BaseValidationError) -> str:
     """Where the first fault is, and what."""
     what, _, where = transform_error(error, format_exception=_fault)[0].rpartition(" @ $")
-    return f"{where.lstrip('.').replace('.statement.', '.') or 'the whole'}: {what[:200]}"
+    where = where.lstrip(".").replace(".statement.", ".")
+    for start, place in _PLACES.items():
+        if where.startswith(start):
+            where = place + where.removeprefix(start)
+            break
+    return f"{where}: {what[:200]}"
 
 
 def _fault(error: BaseException, _kind: type | None) -> str:
@@ -84,6 +92,7 @@ def _fault(error: BaseException, _kind: type | None) -> str:
     return str(error) if isinstance(error, ValueError) else "not an object"
 
 
+@cache
 def _converter() -> Converter:
     converter = Converter()
     for kind, hook in ((int, _count), (float, _number), (str, _text), (bool, _truth)):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report, StatementReport
@@ -157,22 +158,37 @@ def cost_change(before: float, after: float | None, unit: str = "planner cost") 
 _COUNTED = {"VM steps": "counted on a copy"}
 
 
-def estimated_saving(report: Report) -> tuple[float, float, int] | None:
-    """The planner's cost before and after, over all calls of the statements that were not timed, and how many
-    they are; of each statement its best recommendation alone. None where nothing was planned with a change.
-    """
+@dataclass(frozen=True, slots=True)
+class CostSaving:
+    """What findings do to the cost of statements that were not timed, over all their calls."""
+
+    label: str
+    before: float
+    after: float
+    statements: int
+
+
+def cost_savings(report: Report) -> list[CostSaving]:
+    """One for each unit of cost; of each statement its best recommendation alone."""
     found = [each for recommendation in report.recommendations for each in recommendation.evidence]
     timed = {each.fingerprint for each in found if each.saved_share is not None}
-    best: dict[str, tuple[float, float]] = {}
+    best: defaultdict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for each in found:
         if each.fingerprint in timed or each.cost_after is None:
             continue
         calls = max(each.calls, 1)
-        costs = (each.cost_after * calls, each.cost_before * calls)
-        best[each.fingerprint] = min(best.get(each.fingerprint, costs), costs)
-    if not best:
-        return None
-    return sum(before for _, before in best.values()), sum(after for after, _ in best.values()), len(best)
+        after_before = (each.cost_after * calls, each.cost_before * calls)
+        of_unit = best[each.cost_unit]
+        of_unit[each.fingerprint] = min(of_unit.get(each.fingerprint, after_before), after_before)
+    return [
+        CostSaving(
+            f"{unit[:1].upper()}{unit[1:]}, {_COUNTED.get(unit, 'estimated')}",
+            before=sum(before for _, before in costs.values()),
+            after=sum(after for after, _ in costs.values()),
+            statements=len(costs),
+        )
+        for unit, costs in best.items()
+    ]
 
 
 def plan_change(evidence: Evidence) -> str:
@@ -218,7 +234,7 @@ def _overall(recommendation: Recommendation) -> str:
         told = ", ".join(filter(None, before_after(proof.seconds_before, proof.seconds_after)))
         return f"{told} for a mean call (measured)"
     if proof.cost_before is not None:
-        unit = recommendation.evidence[0].cost_unit
+        unit = next((each.cost_unit for each in recommendation.evidence), "planner cost")
         return f"{cost_change(proof.cost_before, proof.cost_after, unit)} for a mean call"
     return ""
 

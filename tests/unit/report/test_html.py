@@ -223,7 +223,7 @@ def test_an_estimate_is_a_cost_and_apart_from_what_was_measured(shop: Report, in
     assert "Can be saved, measured unknown no statement was timed with and without a change" in told
     # Of 6,200 calls at 24,310 units, 1,200 come to all but nothing.
     assert "Planner cost, estimated \N{MINUS SIGN}19% for 2 statements not timed; a cost is no time" in told
-    assert "planner cost \N{MINUS SIGN}99.9% an estimate; not timed: it writes or locks rows" in told
+    assert "planner cost \N{MINUS SIGN}99.9% a cost, not a time; not timed: it writes or locks rows" in told
     assert "faster" not in told
 
     only_one = replace(guess, evidence=untimed[:1], id="other")
@@ -285,7 +285,7 @@ def test_statements_that_were_given_have_a_cost_and_no_times(shop: Report) -> No
         for each in shop.statements
     )
     text = render(replace(shop, statements=given))
-    assert [list(each) for each in cells(text)] == [["planner cost"]] * 4
+    assert [list(each) for each in cells(text)] == [["cost"]] * 4
     assert "Statements as given, without times" in Page(text).text
     assert "no calls captured" in Page(text).text
 
@@ -314,16 +314,16 @@ def test_what_the_levels_mean_is_told(shop: Report) -> None:
         assert re.search(rf"\b{level.value} [A-Z]", told[told.index("Method and limits") :])
 
 
-@pytest.mark.parametrize("sql", ['"' * 1_000_000, "\u202e" * 1_000_000])
-def test_a_page_stays_small(shop: Report, sql: str) -> None:
+def test_a_page_stays_small(shop: Report) -> None:
+    sql = '"\u202e' * 500_000
     first = shop.statements[0]
     many = tuple(
-        StatementReport(replace(first.statement, sql=sql, fingerprint=str(n)), "fine") for n in range(600)
+        StatementReport(replace(first.statement, sql=sql, fingerprint=str(n)), "fine") for n in range(510)
     )
     text = render(replace(shop, statements=many))
     assert len(text) < 2_000_000
     told = Page(text).text
-    assert "100 more statements, 4,120 s in total: --format json has them all" in told
+    assert "10 more statements, 412 s in total: --format json has them all" in told
     assert "shown in part: --format json has them whole" in told
 
 

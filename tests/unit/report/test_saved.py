@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from dbperf.errors import InputError
+from dbperf.model.histogram import Latency
+from dbperf.model.recommendation import Recommendation
+from dbperf.model.report import Coverage, Report, StatementReport, Target
+from dbperf.model.workload import Sample
+from dbperf.report import html, terminal
+from dbperf.report.json import render
+from dbperf.report.saved import parse
+
+counts = st.integers(0, 2**63 - 1)
+st.register_type_strategy(int, counts)
+st.register_type_strategy(float, st.floats(0, 1e12))
+st.register_type_strategy(str, st.text(st.characters(exclude_categories=()), max_size=10))
+st.register_type_strategy(Latency, st.dictionaries(st.integers(0, 487), counts, max_size=3).map(Latency.of))
+st.register_type_strategy(Sample, st.just(Sample("SELECT 'secret'", ("secret",))))
+
+
+def few(kind: type) -> Any:
+    return st.lists(st.from_type(kind), max_size=2).map(tuple)
+
+
+reports = st.builds(
+    Report,
+    st.from_type(Target),
+    few(StatementReport),
+    few(Recommendation),
+    st.from_type(Coverage),
+    st.booleans(),
+)
+
+
+def in_every_format(report: Report) -> None:
+    """Render it; nothing may be raised."""
+    html.render(report)
+    terminal.render(report, Console(file=io.StringIO(), width=80, _environ={}))
+    render(report)
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    phases=(Phase.explicit, Phase.generate),  # a report takes minutes to shrink, and says enough as it is
+    suppress_health_check=list(HealthCheck),
+)
+@given(reports)
+def test_any_report_comes_back_as_it_was_saved(report: Report) -> None:
+    saved = render(report)
+    back = parse(saved)
+    assert render(back) == saved
+    in_every_format(back)
+
+
+@pytest.mark.parametrize("applied", [False, True])
+def test_every_format_says_the_same_of_a_saved_report(shop: Report, applied: bool) -> None:
+    report = replace(shop, applied=applied)
+    back = parse(render(report))
+    assert html.render(back) == html.render(report)
+    assert back.statements[0].statement.samples == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_bytes_in_any_encoding_of_unicode(shop: Report, encoding: str) -> None:
+    assert render(parse(render(shop).encode(encoding))) == render(shop)
+
+
+def test_numbers_that_are_not_finite(shop: Report, index: Recommendation) -> None:
+    for number in (float("nan"), float("inf")):
+        evidence = tuple(replace(each, cost_before=number, cost_after=number) for each in index.evidence)
+        first = replace(shop.statements[0], cost=number)
+        report = replace(shop, statements=(first,), recommendations=(replace(index, evidence=evidence),))
+        assert render(parse(render(report))) == render(report)
+        in_every_format(parse(render(report)))
+
+
+def test_what_a_later_version_adds_is_passed_over(shop: Report) -> None:
+    document = json.loads(render(shop))
+    document["later"] = document["statements"][0]["later"] = {"more": [1]}
+    document["statements"][0]["samples"] = [{"sql": "SELECT 1", "parameters": []}]
+    assert render(parse(json.dumps(document))) == render(shop)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty, not a dbperf report"),
+        (" \n", "empty, not a dbperf report"),
+        ("no", "not a dbperf report, or not all of one: no JSON from line 1"),
+        (b"\x7fELF\x02\x01\x01\x00\xff\xfe", "not a dbperf report: no JSON"),
+        (b"\xff\xfe\x00", "not a dbperf report: no JSON"),
+        ("[" * 100_000, "not a dbperf report: no JSON"),
+        ("9" * 5000, "not a dbperf report: no JSON"),
+        ('{"schema_version": NaN}', "not a dbperf report: no JSON"),
+        ("[]", "JSON, but not a dbperf report: it has no schema_version"),
+        ("{}", "JSON, but not a dbperf report: it has no schema_version"),
+        ('{"schema_version": "1"}', "JSON, but not a dbperf report: it has no schema_version"),
+        ('{"schema_version": true}', "JSON, but not a dbperf report: it has no schema_version"),
+        (
+            '{"schema_version": 2}',
+            "written by a newer dbperf (schema 2, this one reads up to 1): upgrade dbperf",
+        ),
+        ('{"schema_version": 1}', "not a dbperf report: summary: not an object"),
+        ('{"schema_version": 1, "summary": []}', "not a dbperf report: summary: not an object"),
+    ],
+)
+def test_what_is_no_report(text: str | bytes, says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse(text)
+    assert str(refused.value) == says
+
+
+def test_a_torn_report_says_where_it_ends(shop: Report) -> None:
+    text = render(shop)
+    with pytest.raises(InputError, match=r"not all of one: no JSON from line 4\d$"):
+        parse("\n".join(text.split("\n")[:45]))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda d: d["statements"][1].update(calls=-1), "statements[1].calls: not a count"),
+        (lambda d: d["statements"][1].update(calls=True), "statements[1].calls: not a count"),
+        (lambda d: d["statements"][1].update(rows=2**63), "statements[1].rows: not a count"),
+        (lambda d: d["statements"][1].pop("sql"), "statements[1].sql: missing"),
+        (lambda d: d["statements"][1].update(tables="abc"), "statements[1].tables: not an array"),
+        (lambda d: d["statements"].insert(0, 7), "statements[0]: not an object"),
+        (
+            lambda d: d["statements"][0].update(latency=[[488, 1]]),
+            "statements[0].latency: not pairs of a bucket,",
+        ),
+        (lambda d: d["statements"][0].update(latency=[[1]]), "statements[0].latency: not pairs of a bucket,"),
+        (lambda d: d["summary"].pop("target"), "summary.target: missing"),
+        (lambda d: d["summary"].update(applied=1), "summary.applied: neither true nor false"),
+        (
+            lambda d: d["recommendations"][0].update(severity="fatal"),
+            "recommendations[0].severity: 'fatal' is not",
+        ),
+        (lambda d: d["recommendations"][0].update(evidence={}), "recommendations[0].evidence: not an array"),
+        (lambda d: d["coverage"].update(notes=[1]), "coverage.notes[0]: not a text"),
+    ],
+)
+def test_where_a_report_is_wrong(shop: Report, change: Callable[[Any], object], says: str) -> None:
+    document = json.loads(render(shop))
+    change(document)
+    with pytest.raises(InputError) as refused:
+        parse(json.dumps(document))
+    assert str(refused.value).startswith(f"not a dbperf report: {says}")
+
+
+def places(node: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a document with each of its keys; of an array the first item only."""
+    for key in list(node) if isinstance(node, dict) else range(min(len(node), 1)):
+        yield node, key
+        if isinstance(node[key], dict | list):
+            yield from places(node[key])
+
+
+WRONG = (
+    None,
+    -1,
+    0,
+    2**63 - 1,
+    10**400,
+    1e308,
+    -1e308,
+    True,
+    "",
+    "\x1b\u202e\udc80<",
+    [],
+    ["x"],
+    {},
+    {"x": []},
+)
+
+
+def test_no_value_anywhere_crashes_a_renderer(shop: Report) -> None:
+    document = json.loads(render(replace(shop, applied=True)))
+    refused: list[str] = []
+    accepted = 0
+    for container, key in places(document):
+        kept = container[key]
+        for value in WRONG:
+            container[key] = value
+            try:
+                report = parse(json.dumps(document))
+            except InputError as error:
+                refused.append(str(error))
+            else:
+                accepted += 1
+                in_every_format(report)
+        container[key] = kept
+    assert accepted > 200
+    assert all(line.isprintable() and len(line) < 400 for line in refused)
