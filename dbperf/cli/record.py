@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,10 @@ from dbperf.report.format import plural
 
 if TYPE_CHECKING:
     from dbperf.workload.spool import Spooled
+    from dbperf.workload.store.recording import Recorded
 
 _LINGER_SECONDS = 2.0
+_NEXT = "next: dbperf analyze --db URL --workload {}"
 
 # Options end where the program begins: what follows is its own.
 _CONTEXT = {"allow_interspersed_args": False}
@@ -55,7 +57,7 @@ def record(context: click.Context, output: Path, parameters: bool, command: tupl
         raise
     still_running = _wait_for_stragglers(spools)
     try:
-        click.echo(f"dbperf: {_keep(spools, output, still_running)}", err=True)
+        click.echo(f"dbperf: {_keep(spools, output, parameters, still_running)}", err=True)
     except DbperfError as error:
         kept = f"what was recorded is in {spools}: dbperf store merge {spools} --into FILE"
         click.echo(f"dbperf: {error}; {kept}", err=True)
@@ -81,86 +83,59 @@ def _wait_for_stragglers(spools: Path) -> int:
     return alive
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What was read of the spools."""
-
-    calls: int = 0
-    processes: int = 0
-    torn: int = 0
-    failures: int = 0
-    skipped: list[Path] = field(default_factory=list)
-
-    def counted(self, spools: Iterable[Spooled]) -> Iterator[Spooled]:
-        for spooled in spools:
-            calls = sum(each.calls for batch in spooled.batches for each in batch.observed)
-            self.calls += calls
-            self.processes += calls > 0
-            self.torn += spooled.torn
-            self.failures += sum(batch.unseen.flush_failures for batch in spooled.batches)
-            yield spooled
-
-
-def _keep(spools: Path, output: Path, still_running: int) -> str:
+def _keep(spools: Path, output: Path, parameters: bool, still_running: int) -> str:
     """Write the workload; one line on how that went. An earlier file stays if nothing was recorded."""
     from dbperf.workload.spool import read_spools
+    from dbperf.workload.store.recording import write_recording
 
-    tally = _Tally()
-    spooled = list(tally.counted(read_spools(spools, tally.skipped)))
-    if not tally.calls:
-        return _nothing(spools)
-    statements = _write(spooled, output)
-    told = f"{plural(tally.calls, 'call')} of {plural(statements, 'statement')}"
-    next_step = f"dbperf analyze --db URL --workload {output}"
-    line = f"{told} by {plural(tally.processes, 'process')} recorded in {output}; next: {next_step}"
-    return "; ".join((line, *_but(tally, still_running)))
-
-
-def _write(spooled: list[Spooled], output: Path) -> int:
-    from dbperf.model.workload import Unseen
-    from dbperf.workload.file import save
-    from dbperf.workload.fold import fold
-
-    batches = [batch for each in spooled for batch in each.batches]
-    unseen = sum((batch.unseen for batch in batches), Unseen())
-    workload = fold((each for batch in batches for each in batch.observed), unseen)
-    save(workload, output)
-    return len(workload.statements)
+    skipped: list[Path] = []
+    spooled = (each for each in read_spools(spools, skipped) if each.batches or each.torn)
+    read: list[Spooled] = []
+    while not (read and read[-1].batches):
+        try:
+            read.append(next(spooled))
+        except StopIteration:
+            return _nothing(spools)
+    recorded = write_recording(output, chain(read, spooled), private=parameters)
+    told = f"{plural(recorded.calls, 'call')} of {plural(recorded.statements, 'statement')}"
+    line = f"{told} by {plural(recorded.processes, 'process')} recorded in {output}"
+    return "; ".join((line, *_but(recorded, skipped, still_running), _NEXT.format(output)))
 
 
-def _but(tally: _Tally, still_running: int) -> Iterator[str]:
-    if tally.torn:
-        yield f"{plural(tally.torn, 'line')} lost of processes that were killed while writing"
-    if tally.failures:
-        yield f"{plural(tally.failures, 'write')} failed and came later"
-    if tally.skipped:
-        yield f"not readable: {', '.join(path.name for path in tally.skipped)}"
+def _but(recorded: Recorded, skipped: list[Path], still_running: int) -> Iterator[str]:
+    if recorded.torn:
+        yield f"{plural(recorded.torn, 'line')} lost of processes that were killed as they wrote"
+    if recorded.unseen.flush_failures:
+        yield f"{plural(recorded.unseen.flush_failures, 'write')} failed and came later"
+    if recorded.unseen.observer_failures:
+        yield f"{plural(recorded.unseen.observer_failures, 'capture')} failed and switched off"
+    if skipped:
+        yield f"not readable: {', '.join(path.name for path in skipped)}"
     if still_running:
         yield f"{plural(still_running, 'process')} still running, not recorded any more"
 
 
+_INSTEAD = "add ?plugin=dbperf to the URL of its engine"
+_WHY = (
+    ("unwritten", "its processes could not write to their spool: is the disk of {folder} full?"),
+    ("engine", "its engines ran no statement"),
+    ("disabled", "dbperf is switched off there, by DBPERF_ENABLED or in pyproject.toml"),
+    ("sqlalchemy", "its SQLAlchemy is {version}; 2.0.30 or later is recorded"),
+    ("python", "its Python is {version}; 3.11 or later is recorded"),
+    ("failed", "dbperf could not be loaded there ({version}): install it beside SQLAlchemy"),
+    ("started", f"Python ran, and no SQLAlchemy engine was made by create_engine: {_INSTEAD}"),
+    (
+        "",
+        "no Python that it started could be reached (python -I, -E, -S, an environment or a sitecustomize of"
+        f" its own, or no Python at all): {_INSTEAD}",
+    ),
+)
+
+
 def _nothing(spools: Path) -> str:
-    """Why nothing was recorded, from the notes that processes left, and what to do."""
-    notes = {path.stem for path in spools.glob("*.note")}
-    versions = dict(each.split("-", 1) for each in notes if "-" in each)
-    instead = "add ?plugin=dbperf to the URL of its engine"
-    if "engine" in notes and "unwritten" in notes:
-        why = f"its processes could not write to {spools}: is the disk full?"
-    elif "engine" in notes:
-        why = "its engines ran no statement"
-    elif "disabled" in notes:
-        why = "dbperf is switched off there, by DBPERF_ENABLED or in pyproject.toml"
-    elif "sqlalchemy" in versions:
-        why = f"its SQLAlchemy is {versions['sqlalchemy']}; 2.0.30 or later is recorded"
-    elif "python" in versions:
-        why = f"its Python is {versions['python']}; 3.11 or later is recorded"
-    elif "failed" in versions:
-        why = f"dbperf could not be loaded there ({versions['failed']}): install it beside SQLAlchemy"
-    elif "started" in notes:
-        why = f"Python ran, and no SQLAlchemy engine was made by create_engine: {instead}"
-    else:
-        why = (
-            "no Python that it started could be reached (python -I, -E, -S, an environment or a sitecustomize"
-            f" of its own, or no Python at all): {instead}"
-        )
-    return f"nothing recorded: {why}"
+    """Why nothing was recorded, from the notes of how far processes got, and what to do."""
+    notes = {
+        word: version for word, _, version in (path.stem.partition("-") for path in spools.glob("*.note"))
+    }
+    word, why = next(each for each in _WHY if each[0] in {*notes, ""})
+    return f"nothing recorded: {why.format(version=notes.get(word, ''), folder=spools.parent)}"

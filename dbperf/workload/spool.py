@@ -14,13 +14,13 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Observed, Unseen, Writer
+from dbperf.model.workload import CallSite, Observed, Unseen, Writer, combined
 from dbperf.workload import values
 
 FORMAT = 1
@@ -135,7 +135,7 @@ def still_written(folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a process saw between two flushes, the later of them at `at` (seconds since 1970)."""
+    """What a process saw until `at` (seconds since 1970) since the batch before."""
 
     at: float
     observed: tuple[Observed, ...]
@@ -144,44 +144,74 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A process's spool. `torn` lines are lost: it was killed while it wrote, or the file was damaged."""
+    """A process's spool: a batch for each minute by its clock, which took `flushes` lines.
+
+    `torn` lines are lost: it was killed while it wrote, or the file was damaged.
+    """
 
     writer: Writer
     batches: tuple[Batch, ...]
+    flushes: int
     torn: int
 
 
 def read_spools(folder: Path, skipped: list[Path]) -> Iterator[Spooled]:
     """The spools in a folder; files that are none go to `skipped`. Raises OSError."""
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
-        spooled = _read(path)
-        if spooled is None:
-            skipped.append(path)
-        else:
-            yield spooled
+        with path.open("rb") as file:
+            writer = _writer(file.readline())
+            if writer is None:
+                skipped.append(path)
+            else:
+                yield _spooled(writer, file)
 
 
-def _read(path: Path) -> Spooled | None:
-    first, *lines = path.read_bytes().split(b"\n")
-    header = _json(first)
+def _writer(line: bytes) -> Writer | None:
+    header = _json(line)
     try:
+        number, host, process, started = header["writer"]
         if header["dbperf spool"] != FORMAT:
             return None
-        number, host, process, started = header["writer"]
-        writer = Writer(int(number), str(host), int(process), float(started))
+        return Writer(int(number), str(host), int(process), float(started))
     except (KeyError, TypeError, ValueError):
         return None
-    reader, batches, last_is_torn = _Reader(), dict[int, Batch](), False
-    for line in filter(None, lines):
+
+
+def _spooled(writer: Writer, lines: Iterable[bytes]) -> Spooled:
+    reader, last = _Reader(), dict[int, Batch]()
+    numbers, minutes = set[int](), list[list[Batch]]()
+    last_is_torn = False
+    for line in lines:
+        if line == b"\n":
+            continue
         try:
             number, batch = reader.batch(_json(line))
         except (ArithmeticError, IndexError, KeyError, TypeError, ValueError):
             last_is_torn = True
-        else:
-            last_is_torn = False
-            batches[number] = batch
-    missing = max(batches, default=-1) + 1 - len(batches)
-    return Spooled(writer, tuple(batches.values()), missing + last_is_torn)
+            continue
+        last_is_torn = False
+        numbers.add(number)
+        if number not in last:  # else the one before was not written whole, and this one has all of it
+            _file(last.values(), minutes)
+        last = {number: batch}
+    _file(last.values(), minutes)
+    torn = max(numbers, default=-1) + 1 - len(numbers) + last_is_torn
+    return Spooled(writer, tuple(map(_as_one, minutes)), len(numbers), torn)
+
+
+def _file(batches: Iterable[Batch], minutes: list[list[Batch]]) -> None:
+    for batch in batches:
+        if minutes and minutes[-1][0].at // 60 == batch.at // 60:
+            minutes[-1].append(batch)
+            continue
+        if minutes:
+            minutes[-1] = [_as_one(minutes[-1])]  # one batch takes less memory than sixty
+        minutes.append([batch])
+
+
+def _as_one(batches: list[Batch]) -> Batch:
+    observed = combined(each for batch in batches for each in batch.observed)
+    return Batch(batches[-1].at, tuple(observed), sum((batch.unseen for batch in batches), Unseen()))
 
 
 def _json(line: bytes) -> Any:

@@ -74,7 +74,7 @@ def _add(connection: Connection, spooled: Spooled) -> tuple[dict[tuple[int, int]
     rows = [{"statement_id": key, "starts": at, **own, **to_row(each)} for (key, at), each in counts.items()]
     put(connection, tables.minute, rows, newer="calls")
     process = asdict(spooled.writer) | {"host": storable(spooled.writer.host), "seen": int(seen)}
-    process |= {"started": int(spooled.writer.started), "flushes": len(spooled.batches), **asdict(unseen)}
+    process |= {"started": int(spooled.writer.started), "flushes": spooled.flushes, **asdict(unseen)}
     put(connection, tables.writer, [process], newer="flushes")
     put(connection, tables.merged, [{"source_id": spooled.writer.id, "at": int(time.time() * 1e6)}])
     return dict(counts), unseen

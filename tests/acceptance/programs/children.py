@@ -15,6 +15,8 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from dbperf.workload.flush import flusher
+
 engine = create_engine("sqlite://", poolclass=NullPool)
 
 
@@ -56,7 +58,7 @@ def by_double_fork(until: Callable[[int], bool]) -> None:
         parent = os.getppid()
         if not os.fork():
             ask("daemon", 2)
-            until_spooled()
+            flusher.flush(30)
             os.write(writer, b"1")
             deadline = time.monotonic() + 30
             while not until(parent) and time.monotonic() < deadline:
@@ -65,15 +67,6 @@ def by_double_fork(until: Callable[[int], bool]) -> None:
             os._exit(0)
         os._exit(0)
     os.read(reader, 1)
-
-
-def until_spooled() -> None:
-    """Wait until something of this process is in its spool."""
-    spools = Path(os.environ["DBPERF_RECORD"])
-    deadline = time.monotonic() + 30
-    while not any(b"seen" in each.read_bytes() for each in spools.glob(f"{os.getpid()}-*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def alive(process: int) -> bool:
