@@ -98,9 +98,10 @@ def _through(subject: Subject, catalog: Catalog) -> str:
 
 def _fine(subject: Subject, catalog: Catalog) -> str:
     if unindexed := _unindexed_references(subject, catalog):
+        checked = "" if catalog.dialect == "postgresql" else ", where foreign keys are enforced"
         return (
             f"its own plan is fine, but each row it deletes is looked for in {', '.join(unindexed)}, "
-            "a foreign key without an index"
+            f"a foreign key without an index{checked}"
         )
     if (seconds := subject.statement.mean_seconds) > SLOW_SECONDS:
         return (

@@ -77,8 +77,12 @@ class IndexSpec:
 
     @property
     def name(self) -> str:
-        """ix_table_columns, as SQLAlchemy's and Alembic's convention has it; cut to 63 bytes with a hash."""
-        name = "_".join(("ix", self.table, *self.columns))
+        """ix_table_columns, as SQLAlchemy's and Alembic's convention has it; cut to 63 bytes with a hash.
+
+        An operator class or collation is named too: the same columns may have an index without it.
+        """
+        kinds = (key.opclass.split()[-1].lower() for key in self.keys if key.opclass)
+        name = "_".join(("ix", self.table, *self.columns, *kinds))
         raw = name.encode()
         if len(raw) <= 63:
             return name

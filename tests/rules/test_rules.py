@@ -1,6 +1,7 @@
 """Every fixture of every rule: a schema with data, statements, and what must (and must not) be found.
 
-A fixture is tests/rules/CODE/case.sql with three sections, each started by a comment of one word:
+A fixture is tests/rules/CODE/case.sql, or CODE/sqlite/case.sql, with three sections, each started by a
+comment of one word:
 `-- schema`, `-- statements` and `-- expect`. An expectation is the id of a recommendation without its code,
 or `verdict: words` that a statement's verdict must contain. What is not expected must not be found.
 """
@@ -8,6 +9,8 @@ or `verdict: words` that a statement's verdict must contain. What is not expecte
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -15,9 +18,11 @@ import pytest
 
 from dbperf.analysis import analyze
 from dbperf.embedded import Server
+from dbperf.model.report import Report
 from dbperf.workload.sources.sql_files import read_sql
 
 FIXTURES = sorted(Path(__file__).parent.glob("DBP*/*.sql"))
+SQLITE_FIXTURES = sorted(Path(__file__).parent.glob("DBP*/sqlite/*.sql"))
 
 
 def sections(path: Path) -> dict[str, str]:
@@ -36,8 +41,25 @@ def test_rule(path: Path, server: Server, database: str, tmp_path: Path) -> None
     workload = read_sql(tmp_path / "statements.sql")
     report = analyze(workload, server.dsn(database), environment="disposable")
 
-    lines = [line.strip() for line in parts["expect"].splitlines() if line.strip()]
-    expected = {f"{path.parent.name}:{line}" for line in lines if not line.startswith("verdict: ")}
+    check(report, path.parent.name, parts["expect"])
+
+
+@pytest.mark.parametrize("path", SQLITE_FIXTURES, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
+def test_rule_in_sqlite(path: Path, tmp_path: Path) -> None:
+    parts = sections(path)
+    with closing(sqlite3.connect(tmp_path / "fixture.db")) as connection:
+        connection.executescript(f"BEGIN; {parts['schema']} COMMIT;")
+    (tmp_path / "statements.sql").write_text(parts["statements"])
+
+    workload = read_sql(tmp_path / "statements.sql", "sqlite")
+    report = analyze(workload, f"sqlite:///{tmp_path}/fixture.db")
+
+    check(report, path.parent.parent.name, parts["expect"])
+
+
+def check(report: Report, code: str, expect: str) -> None:
+    lines = [line.strip() for line in expect.splitlines() if line.strip()]
+    expected = {f"{code}:{line}" for line in lines if not line.startswith("verdict: ")}
     assert {each.id for each in report.recommendations} == expected
     verdicts = [each.verdict for each in report.statements]
     for line in lines:

@@ -31,7 +31,7 @@ from dbperf.advice.indexes.search import Trial
 from dbperf.advice.indexes.write_cost import write_cost
 from dbperf.advice.subject import Subject, mean_cost
 from dbperf.advice.verify import Timing, why_not_timed
-from dbperf.model.catalog import Catalog
+from dbperf.model.catalog import Catalog, Table
 from dbperf.model.index import IndexSpec
 from dbperf.model.plan import Plan
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
@@ -120,7 +120,7 @@ def recommend(
         code=CODE,
         slug=SLUG,
         severity=_severity(evidence, served, captured_seconds),
-        title=f"{spec.table} has no index on ({', '.join(spec.columns)})",
+        title=f"{spec.table} has no index on ({_keys(spec)}){_beside(spec, table)}",
         tables=(spec.qualified,),
         statements=tuple(each.statement.fingerprint for each in served),
         call_sites=_call_sites(served),
@@ -132,6 +132,24 @@ def recommend(
         size_bytes=proof.index.size_bytes if proof.index else None,
         risk=_RISK if concurrently else _RISK_PARTITIONED if partitioned else _RISK_SQLITE,
     )
+
+
+def _keys(spec: IndexSpec) -> str:
+    return ", ".join(f"{key.column} {key.opclass}".strip() for key in spec.keys)
+
+
+def _beside(spec: IndexSpec, table: Table) -> str:
+    """An index that starts with the same column and yet does not serve, and why."""
+    for index in table.indexes:
+        if index.keys[:1] == spec.columns[:1] and not index.plain:
+            if not index.valid:
+                why = "is invalid"
+            elif index.predicate:
+                why = f"holds only rows WHERE {index.predicate}"
+            else:
+                why = f"is a {index.method} index" if index.method != "btree" else "sorts in another way"
+            return f" ({index.name} {why})"
+    return ""
 
 
 _RISK = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 from dbperf.model.catalog import Catalog, Column, ForeignKey, Index, Table
@@ -23,16 +23,30 @@ _WITHOUT_ROWID = re.compile(r"\bWITHOUT\s+ROWID\b", re.IGNORECASE)
 _PREDICATE = re.compile(r"\)\s*WHERE\s+(.*)", re.IGNORECASE | re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """A copy, the definitions of what it holds, and sizes in bytes where SQLite tells them, by name."""
+
+    copy: sqlite3.Connection
+    definitions: Mapping[str, str]
+    sizes: Mapping[str, int]
+
+    def rows(self, pragma: str, name: str) -> list[sqlite3.Row]:
+        return _pragma(self.copy, pragma, name)
+
+    def spelled(self, name: str) -> str:
+        return next((each for each in self.definitions if each.lower() == name.lower()), name)
+
+
 def read_catalog(copy: sqlite3.Connection, database: str) -> Catalog:
     """The catalog of a copy; `database` is what it is called. Raises sqlite3.Error."""
-    schema = copy.execute(
+    found = copy.execute(
         "SELECT type, name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
-    definitions = {name: sql for kind, name, sql in schema if kind == "index"}
-    sizes = _sizes(copy)
+    schema = _Schema(copy, {name: sql for _, name, sql in found}, _sizes(copy))
     tables = [
-        _table(copy, name, sql, definitions, sizes) if kind == "table" else _view(copy, name)
-        for kind, name, sql in schema
+        _table(schema, name) if kind == "table" else _view(schema, name)
+        for kind, name, _ in found
         if kind in {"table", "view"}
     ]
     major, minor, patch = sqlite3.sqlite_version_info
@@ -48,36 +62,43 @@ def read_catalog(copy: sqlite3.Connection, database: str) -> Catalog:
 
 
 def _sizes(copy: sqlite3.Connection) -> Mapping[str, int]:
-    """Bytes of tables and indexes by name; empty where SQLite was built without its dbstat table."""
     try:
-        return dict(copy.execute("SELECT name, pgsize FROM dbstat WHERE aggregate"))
-    except sqlite3.OperationalError:
+        return dict(copy.execute("SELECT name, pgsize FROM dbstat WHERE aggregate = TRUE"))
+    except sqlite3.OperationalError:  # built without this table
         return {}
 
 
-def _view(copy: sqlite3.Connection, name: str) -> Table:
+def _view(schema: _Schema, name: str) -> Table:
     try:
-        rows = _pragma(copy, "table_xinfo", name)
+        rows = schema.rows("table_xinfo", name)
     except sqlite3.OperationalError:  # it selects from what is gone, or calls what the application defines
         rows = []
-    columns = {row["name"]: Column(row["name"], row["type"]) for row in rows}
-    return Table("", name, "v", 0, 0, 0, columns)
+    return Table("", name, "v", 0, 0, 0, {row["name"]: Column(row["name"], row["type"]) for row in rows})
 
 
-def _table(
-    copy: sqlite3.Connection, name: str, sql: str, definitions: Mapping[str, str], sizes: Mapping[str, int]
-) -> Table:
-    if sql[:15].upper() == "CREATE VIRTUAL ":  # its module may be missing here, and its indexes are its own
+def _table(schema: _Schema, name: str) -> Table:
+    if schema.definitions[name][:15].upper() == "CREATE VIRTUAL ":  # its indexes are its module's own
         return Table("", name, "f", 0, 0, 0)
-    info = _pragma(copy, "table_xinfo", name)
+    try:
+        return _readable_table(schema, name)
+    except sqlite3.OperationalError:  # it needs a function or collation that the application defines
+        size = schema.sizes.get(name, 0)
+        return Table("", name, "r", -1, size, -(-size // _PAGE), readable=False)
+
+
+def _readable_table(schema: _Schema, name: str) -> Table:
+    copy, sql = schema.copy, schema.definitions[name]
+    info = schema.rows("table_xinfo", name)
     names = [row["name"] for row in info]
     rows: int = copy.execute(f"SELECT count(*) FROM {quoted(name)}").fetchone()[0]  # noqa: S608
     has_rowid = not _WITHOUT_ROWID.search(sql[sql.rfind(")") :])
     taken = {each.lower() for each in names}
     rowid = next((each for each in ("rowid", "_rowid_", "oid") if each not in taken), "") if has_rowid else ""
     columns = _columns(sample(copy, name, names, rowid), info, rows, _collations(sql, name, names))
-    indexes = _indexes(copy, name, columns, definitions, sizes)
-    size = sizes.get(name, rows * (_ENTRY_BYTES + sum(each.average_width for each in columns.values())))
+    indexes = _indexes(schema, name, columns)
+    size = schema.sizes.get(
+        name, rows * (_ENTRY_BYTES + sum(each.average_width for each in columns.values()))
+    )
     return Table(
         schema="",
         name=name,
@@ -87,7 +108,7 @@ def _table(
         pages=-(-size // _PAGE),
         columns=columns,
         indexes=tuple(_rowid(info, indexes) if has_rowid else indexes),
-        foreign_keys=_foreign_keys(copy, name),
+        foreign_keys=_foreign_keys(schema, name),
     )
 
 
@@ -134,17 +155,11 @@ def _rowid(info: list[sqlite3.Row], indexes: list[Index]) -> list[Index]:
 _CONSTRAINTS = {"pk": "PRIMARY KEY", "u": "UNIQUE"}
 
 
-def _indexes(
-    copy: sqlite3.Connection,
-    table: str,
-    columns: Mapping[str, Column],
-    definitions: Mapping[str, str],
-    sizes: Mapping[str, int],
-) -> list[Index]:
+def _indexes(schema: _Schema, table: str, columns: Mapping[str, Column]) -> list[Index]:
     found = []
-    for row in _pragma(copy, "index_list", table):
-        keys = [key for key in _pragma(copy, "index_xinfo", row["name"]) if key["key"]]
-        predicate = _PREDICATE.search(definitions.get(row["name"], ""))
+    for row in schema.rows("index_list", table):
+        keys = [key for key in schema.rows("index_xinfo", row["name"]) if key["key"]]
+        predicate = _PREDICATE.search(schema.definitions.get(row["name"], ""))
         usual = all(key["name"] and key["coll"] == columns[key["name"]].collation for key in keys)
         index = Index(
             name=row["name"],
@@ -154,24 +169,26 @@ def _indexes(
             constraint=_CONSTRAINTS.get(row["origin"], ""),
             descending=tuple(bool(key["desc"]) for key in keys),
             plain=usual and not row["partial"],
-            size_bytes=sizes.get(row["name"], 0),
+            size_bytes=schema.sizes.get(row["name"], 0),
         )
         found.append(index)
     return found
 
 
-def _foreign_keys(copy: sqlite3.Connection, table: str) -> tuple[ForeignKey, ...]:
-    rows = _pragma(copy, "foreign_key_list", table)
-    parts = Counter(row["id"] for row in rows)
-    return tuple(
-        ForeignKey(
-            name="",
-            columns=tuple(row["from"] for row in rows if row["id"] == number),
-            target=next(row["table"] for row in rows if row["id"] == number),
-            target_columns=tuple(row["to"] or "" for row in rows if row["id"] == number),
+def _foreign_keys(schema: _Schema, table: str) -> tuple[ForeignKey, ...]:
+    rows = schema.rows("foreign_key_list", table)
+    keys = []
+    for number in dict.fromkeys(row["id"] for row in rows):
+        parts = [row for row in rows if row["id"] == number]
+        keys.append(
+            ForeignKey(
+                name="",
+                columns=tuple(row["from"] for row in parts),
+                target=schema.spelled(parts[0]["table"]),
+                target_columns=tuple(row["to"] or "" for row in parts),
+            )
         )
-        for number in sorted(parts)
-    )
+    return tuple(keys)
 
 
 def _pragma(connection: sqlite3.Connection, name: str, argument: str) -> list[sqlite3.Row]:

@@ -84,7 +84,7 @@ def _is_logged(path: Path) -> bool:
 
 def _check_space(size: int) -> None:
     """What does not fit into the cache goes to the temporary folder, with indexes and sorts about twice."""
-    folder = os.environ.get("SQLITE_TMPDIR") or tempfile.gettempdir()
+    folder = _temporary_folder()
     needed = 2 * max(0, size - CACHE_BYTES // 2)
     free = shutil.disk_usage(folder).free
     if free < needed:
@@ -92,6 +92,16 @@ def _check_space(size: int) -> None:
             f"--db: a copy of {size / 2**20:,.0f} MB needs {needed / 2**20:,.0f} MB in {folder}, where "
             f"{free / 2**20:,.0f} MB are free; name another folder in SQLITE_TMPDIR"
         )
+
+
+def _temporary_folder() -> str:
+    """Where SQLite puts what the cache does not hold (https://www.sqlite.org/tempfiles.html, section 5)."""
+    chosen = (os.environ.get("SQLITE_TMPDIR", ""), os.environ.get("TMPDIR", ""))
+    usual = ("/var/tmp", "/usr/tmp", "/tmp") if os.name == "posix" else ()  # noqa: S108  SQLite's order
+    usable = (
+        each for each in (*chosen, *usual) if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)
+    )
+    return next(usable, tempfile.gettempdir())
 
 
 @contextmanager

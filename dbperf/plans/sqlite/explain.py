@@ -1,4 +1,4 @@
-"""EXPLAIN QUERY PLAN as a plan tree, and the work of a statement, counted.
+"""The plan of a statement on a copy, and its work, counted.
 
 SQLite's planner prints no cost, and none is made up here: on a copy a statement can be executed, so the
 steps of SQLite's virtual machine are counted. They are the same at every run, whatever else the machine
@@ -17,6 +17,7 @@ from typing import Any
 
 from dbperf.errors import ConnectError, StatementError
 from dbperf.model.plan import PlanNode
+from dbperf.plans.sqlite.nodes import plan_nodes
 from dbperf.plans.target import SYNTAX_ERROR
 
 STEPS = 1_000
@@ -34,63 +35,13 @@ _NUMBER = re.compile(r"\$(\d+)")
 def query_plan(
     copy: sqlite3.Connection, sql: str, parameters: Sequence[Any] | None, names: Mapping[str, str]
 ) -> tuple[PlanNode, ...]:
-    """The top nodes of `EXPLAIN QUERY PLAN sql`, `$n` placeholders, NULLs for no `parameters`.
+    """The plan of a statement, `$n` placeholders, NULLs for no `parameters`; see nodes.plan_nodes.
 
-    Plans call a table by its alias; `names` are the tables by alias, in lower case. Raises StatementError.
+    Raises StatementError.
     """
     with refusals():
         rows = copy.execute(f"EXPLAIN QUERY PLAN {sql}", bound(sql, parameters)).fetchall()
-    return _children(0, [(row[0], row[1], row[3]) for row in rows], names)
-
-
-def _children(
-    parent: int, rows: Sequence[tuple[int, int, Any]], names: Mapping[str, str]
-) -> tuple[PlanNode, ...]:
-    return tuple(
-        _node(_text(detail), _children(number, rows, names), names)
-        for number, above, detail in rows
-        if above == parent
-    )
-
-
-# SCAN [TABLE] name [AS alias] [USING …] [(condition)]: TABLE and AS until 3.35.
-_ACCESS = re.compile(
-    r"(?P<verb>SCAN|SEARCH) (?:TABLE |SUBQUERY )?(?P<name>.+?)(?: AS (?P<alias>.+?))?"
-    r"(?: VIRTUAL TABLE INDEX .*?)?(?: USING (?P<using>.+?))?(?: \((?P<condition>.+)\))?"
-    r"(?: (?:LEFT|RIGHT)-JOIN| EXISTS)*"
-)
-_CONSTANT = re.compile(r"SCAN (?:\d+ )?CONSTANT ROWS?")
-
-
-def _node(detail: str, children: tuple[PlanNode, ...], names: Mapping[str, str]) -> PlanNode:
-    found = None if _CONSTANT.fullmatch(detail) else _ACCESS.fullmatch(detail)
-    if found is None:
-        return PlanNode(kind=_sentence(detail), children=children)
-    name = found["name"].removeprefix("main.")
-    using = found["using"] or ""
-    index = using.removeprefix("COVERING ")
-    covering = "Covering " if using.startswith("COVERING ") else ""
-    return PlanNode(
-        kind=covering + found["verb"].capitalize(),
-        relation=names.get(name.lower(), name),
-        alias=found["alias"] or name,
-        index=index.removeprefix("INDEX "),
-        condition=found["condition"] or "",
-        children=children,
-    )
-
-
-def _sentence(detail: str) -> str:
-    """SQLite's words in the case of the other nodes: a name in them keeps its own."""
-    words = (
-        word.lower() if word.isupper() and word not in {"OR", "B-TREE"} else word for word in detail.split()
-    )
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return plan_nodes(rows, names)
 
 
 def count_steps(copy: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> tuple[int, int]:

@@ -25,7 +25,7 @@ def test_ddl() -> None:
     )
     index = IndexSpec("public", "Order", keys)
     assert index.ddl(concurrently=True) == (
-        'CREATE INDEX CONCURRENTLY "ix_Order_a_b_c" ON public."Order" '
+        'CREATE INDEX CONCURRENTLY "ix_Order_a_b_c_text_pattern_ops" ON public."Order" '
         "(a, b DESC NULLS LAST, c text_pattern_ops)"
     )
 
