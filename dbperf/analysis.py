@@ -27,6 +27,9 @@ from dbperf.workload.fold import merge
 Progress = Callable[[float, str], None]
 """Called with the share of the work that is done, 0 to 1, and what is being done."""
 
+TOP = 500
+"""Statements that are judged unless more are asked for: those that took most of the time."""
+
 _PLANNING, _SEARCHING, _MEASURING = 0.05, 0.1, 0.5
 """Where in the whole each part starts."""
 
@@ -55,9 +58,12 @@ def analyze(
     *,
     environment: str = "production",
     verify: bool = False,
+    top: int | None = TOP,
     progress: Progress = lambda _share, _what: None,
 ) -> Report:
-    """Judge every statement of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
+    """Judge the statements of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
+
+    Of more than `top` statements those that took least time are not judged, and their verdict says so.
 
     In PostgreSQL nothing is built unless `environment` is staging or disposable; a SQLite file is copied,
     and the copy serves to try. With `verify` the read-only statements that an index would serve are also
@@ -72,7 +78,7 @@ def analyze(
         )
     progress(0.0, "reading the catalog")
     with open_target(url) as database:
-        return _analyze(workload, database, environment, verify, progress)
+        return _analyze(workload, database, environment, verify, top, progress)
 
 
 def replayed(report: Report, after: Workload) -> Report:
@@ -85,12 +91,18 @@ def replayed(report: Report, after: Workload) -> Report:
 
 
 def _analyze(
-    workload: Workload, database: Database, environment: str, verify: bool, progress: Progress
+    workload: Workload,
+    database: Database,
+    environment: str,
+    verify: bool,
+    top: int | None,
+    progress: Progress,
 ) -> Report:
     catalog = database.catalog
-    statements = _of_target(workload.statements, catalog)
-    progress(_PLANNING, f"planning {len(statements):,} statements")
-    judged = [_judge(each, database) for each in statements]
+    statements = sorted(_of_target(workload.statements, catalog), key=lambda each: -each.execute_seconds)
+    progress(_PLANNING, f"planning {len(statements[:top]):,} statements")
+    judged = [_judge(each, database) for each in statements[:top]]
+    judged += _beyond(statements, top or len(statements))
     subjects = [each.subject for each in judged if each.subject]
     if build := database.build(environment):
         advice = _proven(subjects, catalog, workload, build, verify, progress)
@@ -132,6 +144,12 @@ def _judge(statement: Statement, database: Database) -> _Judged:
         reason = f"not explained: {error.reason}"
         return _Judged(statement, facts, reason=reason, syntax_error=error.sqlstate == SYNTAX_ERROR)
     return _Judged(statement, facts, subject)
+
+
+def _beyond(statements: Sequence[Statement], top: int) -> list[_Judged]:
+    """What is said of the statements after the first `top`."""
+    reason = f"not judged: {top:,} statements took more time than this one (--top judges more)"
+    return [_Judged(each, StatementFacts(each.sql, parsed=False), reason=reason) for each in statements[top:]]
 
 
 def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload) -> _Advice:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -26,9 +29,17 @@ SOURCES = ("pg_stat_statements",)
     metavar="DSN",
     help="A libpq string, or a postgresql:// or sqlite:// URL.",
 )
-@click.option("--workload", "file", type=click.Path(path_type=Path), help="What perf.save() wrote.")
+@click.option("--workload", "store", metavar="FILE|URL", help="What record or perf.save() wrote, or a store.")
+@click.option("--since", metavar="TIME", help="The part of a store since then: 90m, 24h, 7d or 2026-01-31.")
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
 @click.option("--from", "source", type=click.Choice(SOURCES), help="What the server counted itself.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Judge the statements that took most time.",
+)
 @click.option(
     "--environment",
     type=click.Choice(ENVIRONMENTS),
@@ -51,9 +62,11 @@ SOURCES = ("pg_stat_statements",)
 def analyze(
     context: click.Context,
     target: str,
-    file: Path | None,
+    store: str | None,
+    since: str | None,
     sql: Path | None,
     source: str | None,
+    top: int,
     environment: str,
     verify: bool,
     fail_on: str,
@@ -61,18 +74,27 @@ def analyze(
     output: Path | None,
 ) -> None:
     """Judge a workload on a database: what is missing, what it would bring, and for every statement why."""
-    if sum(given is not None for given in (file, sql, source)) != 1:
+    if sum(given is not None for given in (store, sql, source)) != 1:
         raise click.UsageError("give one of --workload FILE, --sql FILE|DIR and --from pg_stat_statements")
+    if since and not store:
+        raise click.UsageError("--since is for --workload")
     check_output(output)
     if not is_sqlite(target):
         _check_psycopg()
     elif source:
         raise InputError(f"--from {source} is PostgreSQL's; give --workload or --sql for a SQLite file")
-    workload = _workload(file, sql, target)
+    workload = _workload(store, since, sql, target, top)
     from dbperf.analysis import analyze as run
 
     with steps() as step:
-        report = run(workload, target, environment=environment, verify=verify, progress=step)
+        report = run(
+            workload,
+            target,
+            environment=environment,
+            verify=verify,
+            top=None if sql else top,
+            progress=step,
+        )
     write_report(report, form, output)
     unreadable = _unreadable(report) if sql else 0
     context.exit(2 if unreadable else exit_code(report, fail_on))
@@ -85,20 +107,45 @@ def _check_psycopg() -> None:
         raise InputError("psycopg finds no libpq on this machine: pip install 'psycopg[binary]'") from None
 
 
-def _workload(file: Path | None, sql: Path | None, target: str) -> Workload:
-    if sql is not None:
-        from dbperf.workload.sources.sql_files import read_sql
+def _workload(store: str | None, since: str | None, sql: Path | None, target: str, top: int) -> Workload:
+    if store:
+        return _stored(store, since)
+    return _given(sql, target) if sql else _counted(target, top)
 
-        return read_sql(sql, "sqlite" if is_sqlite(target) else "postgresql")
-    if file is not None:
-        from dbperf.workload.file import load
 
-        return load(file)
+def _stored(store: str, since: str | None) -> Workload:
+    from dbperf.workload.file import load
+    from dbperf.workload.store.read import read
+
+    return read(store, since=_time(since)) if since else load(store)
+
+
+_AGO = re.compile(r"(\d+)\s*([mhdw])")
+_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def _time(text: str) -> float:
+    """Seconds since 1970 of a time ago (`7d`) or of a date, with or without a time of day, here."""
+    if ago := _AGO.fullmatch(text.strip()):
+        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise click.UsageError(f"--since takes 90m, 24h, 7d or 2026-01-31, not {text!r}") from None
+
+
+def _given(sql: Path, target: str) -> Workload:
+    from dbperf.workload.sources.sql_files import read_sql
+
+    return read_sql(sql, "sqlite" if is_sqlite(target) else "postgresql")
+
+
+def _counted(target: str, top: int) -> Workload:
     from dbperf.plans.connect import connect
     from dbperf.workload.sources.pg_stat_statements import read_pg_stat_statements
 
     with closing(connect(target)) as connection:
-        return read_pg_stat_statements(connection)
+        return read_pg_stat_statements(connection, top=top)
 
 
 def _unreadable(report: Report) -> int:
