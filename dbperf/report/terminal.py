@@ -19,7 +19,8 @@ from dbperf.report.words import HOW_TO_RECORD, about, coverage_counts, coverage_
 _PIPED_WIDTH = 100
 _NARROWEST, _WIDEST = 60, 140
 _REASONS = 10
-_ASCII = str.maketrans({"→": "->", "…": "...", "µ": "u", "·": "-"})
+_TREE = {"├": "|", "└": "`", "│": "|", "─": "-", "►": ">"}
+_ASCII = str.maketrans({"→": "->", "…": "...", "µ": "u", "·": "-"} | _TREE)
 
 
 def open_console(file: IO[str]) -> Console:

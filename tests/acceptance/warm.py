@@ -17,7 +17,18 @@ from typing import Any, NoReturn
 from dbperf.cli import main
 
 import_module("encodings.utf_8_sig")  # another account may not be let in where Python is installed
-for name in ("analysis", "report.json", "report.terminal", "workload.file", "workload.sources.sql_files"):
+for name in (
+    "analysis",
+    "cli.explain",
+    "plans.doctor",
+    "plans.postgres",
+    "report.checkup",
+    "report.json",
+    "report.terminal",
+    "report.tree",
+    "workload.file",
+    "workload.sources.sql_files",
+):
     import_module(f"dbperf.{name}")
 
 
