@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 from dbperf.model.workload import CallSite
@@ -74,13 +75,21 @@ def plural(number: int, noun: str) -> str:
 
 
 def place(site: CallSite) -> str:
-    """`file:line` of a call site; the path is relative to the working directory where it lies below it."""
-    path = Path(site.file)
+    """`file:line` of a call site; the path is relative to the working directory where it lies below it, and
+    that of a library to where it is installed.
+    """
+    return f"{_near(site.file)}:{site.line}"
+
+
+def _near(file: str) -> str:
+    _, installed, inner = file.rpartition(f"{os.sep}site-packages{os.sep}")
+    if installed:
+        return inner
     try:
         here = Path.cwd()
     except OSError:  # the working directory was removed
-        return f"{site.file}:{site.line}"
-    return f"{path.relative_to(here) if path.is_relative_to(here) else site.file}:{site.line}"
+        return file
+    return str(Path(file).relative_to(here)) if Path(file).is_relative_to(here) else file
 
 
 def _three_digits(number: float) -> str:

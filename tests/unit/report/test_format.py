@@ -74,6 +74,8 @@ def test_a_path_is_relative_below_the_working_directory_only(
     monkeypatch.chdir(tmp_path)
     assert place(CallSite(str(tmp_path / "shop" / "orders.py"), 42, "f", 1)) == "shop/orders.py:42"
     assert place(CallSite(str(tmp_path) + "-other/orders.py", 7, "f", 1)) == f"{tmp_path}-other/orders.py:7"
+    library = tmp_path / ".venv/lib/python3.11/site-packages/flask/app.py"
+    assert place(CallSite(str(library), 7, "f", 1)) == "flask/app.py:7"
 
 
 def test_a_path_survives_a_removed_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
