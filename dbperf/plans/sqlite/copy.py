@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from dbperf.errors import ConnectError, InputError
 
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 2.0
 CACHE_BYTES = 256 * 2**20
 _HEADER = b"SQLite format 3\0"
 _HOW = "give a file, sqlite:///relative.db or sqlite:////absolute.db"
@@ -47,7 +47,7 @@ def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
     InputError or ConnectError, one line each, also when the file turns out to be damaged later.
     """
     log = _beside(path, "-wal")
-    logged = _is_logged(path)
+    logged = is_logged(path)
     _check_space(path.stat().st_size + (log.stat().st_size if log.exists() else 0))
     # No statement cache: SQLite counts the steps of a prepared statement on over its runs.
     with closing(sqlite3.connect("", isolation_level=None, cached_statements=0)) as copy:
@@ -66,11 +66,11 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _is_logged(path: Path) -> bool:
+def is_logged(path: Path) -> bool:
     """Whether the database has a write-ahead log (https://www.sqlite.org/fileformat2.html, offset 18)."""
-    if path.is_dir():
-        raise InputError(f"--db: {path}: a folder; {_HOW}")
     try:
+        if path.is_dir():
+            raise InputError(f"--db: {path}: a folder; {_HOW}")
         if not path.is_file():
             raise InputError(f"--db: {path}: {'not a file' if path.exists() else 'no such file'}")
         with path.open("rb") as file:
@@ -102,6 +102,17 @@ def _temporary_folder() -> str:
         each for each in (*chosen, *usual) if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK)
     )
     return next(usable, tempfile.gettempdir())
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to the file itself. Raises InputError or ConnectError, one line each."""
+    logged = is_logged(path)
+    try:
+        with _source(path, logged=logged) as source:
+            yield source
+    except sqlite3.Error as error:
+        raise ConnectError(f"--db: {path}: {_reason(error)}") from None
 
 
 @contextmanager
