@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from dbperf.errors import ConnectError, InputError
 from dbperf.model.checkup import Status
 
 FORMATS = ("terminal", "json")
@@ -25,7 +26,10 @@ def doctor(context: click.Context, target: str, form: str) -> None:
     from dbperf.report import checkup as report
     from dbperf.report.terminal import line_width, open_console, print_lines
 
-    found = look_over(target)
+    try:
+        found = look_over(target)
+    except (InputError, ConnectError) as error:  # which say what option the address is of elsewhere
+        raise type(error)(str(error).removeprefix("--db: ")) from None
     if form == "json":
         click.echo(report.render_json(found), nl=False)
     else:

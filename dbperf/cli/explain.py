@@ -20,7 +20,9 @@ RUN_TIMEOUT_MS = 30_000
 
 
 @click.command(short_help="Show how a database runs a statement.")
-@click.option("--db", "target", required=True, metavar="DSN", help="A libpq string or a postgresql:// URL.")
+@click.option(
+    "--db", "target", required=True, metavar="DSN", help="A libpq string, a postgresql:// or sqlite:// URL."
+)
 @click.option(
     "--environment",
     type=click.Choice(ENVIRONMENTS),

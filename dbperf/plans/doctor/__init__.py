@@ -13,8 +13,10 @@ import psycopg
 from dbperf.errors import ConnectError
 from dbperf.model.checkup import Check, Checkup, Status
 from dbperf.plans.connect import Connection, connect, database_of
-from dbperf.plans.doctor import extensions, server, settings, tables
+from dbperf.plans.doctor import extensions, server, settings, sqlite, tables
 from dbperf.plans.explain import failure, reason_of
+from dbperf.plans.sqlite.copy import file_of
+from dbperf.plans.target import is_sqlite
 
 TIMEOUT = "10s"
 
@@ -39,6 +41,8 @@ CHECKS: tuple[Callable[[Connection], Check], ...] = (
 
 def checkup(target: str) -> Checkup:
     """Look over the database at `target`, a libpq string or a URL. Raises InputError or ConnectError."""
+    if is_sqlite(target):
+        return sqlite.checkup(file_of(target))
     with closing(connect(target)) as connection:
         try:
             connection.execute("SET default_transaction_read_only = on")
