@@ -19,7 +19,7 @@ from dbperf.errors import DbperfError
 USAGE, INTERRUPTED = 2, 130
 
 
-_COMMANDS = ("analyze", "demo", "doctor", "explain", "record", "report", "store")
+_COMMANDS = ("analyze", "demo", "doctor", "explain", "record", "report", "rule", "store")
 
 
 class _Commands(click.Group):

@@ -18,7 +18,7 @@ STATEMENTS = 500
 """As many are shown."""
 
 _SITES = 3
-_SQL_OCTETS = 400_000
+_SQL_OCTETS = 320_000
 """What the whole SQL of all statements may take; the slowest have theirs first."""
 
 

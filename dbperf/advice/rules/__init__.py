@@ -1,1 +1,20 @@
-"""The rules, one file each."""
+"""The rules, one file each; `RULES` is their table of contents, by code.
+
+A rule has a `CODE` and a `SLUG`. Its docstring is its page in Markdown, after a first line
+"CODE slug: what is wrong".
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Final
+
+from dbperf.advice.rules import missing_index
+
+RULES: Final[tuple[ModuleType, ...]] = (missing_index,)
+
+
+def page(rule: ModuleType) -> tuple[str, str]:
+    """What is wrong where a rule fires, in a line, and the rest of its page; Markdown both."""
+    first, _, rest = (rule.__doc__ or "").partition("\n")
+    return first.partition(": ")[2].strip(), rest.strip()
