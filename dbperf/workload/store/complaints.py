@@ -6,7 +6,7 @@ import sqlite3
 
 from sqlalchemy.exc import DBAPIError
 
-_UPGRADE = "there is no dbperf store in it: run dbperf store upgrade"
+_UPGRADE = "there is no dbperf store that this user may use: run dbperf store upgrade"
 
 _POSTGRES = {
     "42P01": _UPGRADE,

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, func, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    NullPool,
+    QueuePool,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from dbperf.capture.database import database_of
@@ -76,8 +88,10 @@ def connect(place: Place, mode: Mode) -> Connection:
     return open_engine(place, mode).connect()
 
 
-def open_engine(place: Place, mode: Mode, *, private: bool = False) -> Engine:
+def open_engine(place: Place, mode: Mode, *, private: bool = False, keep: bool = False) -> Engine:
     """An engine whose transactions are of a mode. Connecting raises StoreError or what `telling` tells.
+
+    `keep` leaves the connection to a server open for the next transaction, until the engine is disposed of.
 
     A file is opened for each connection anew: it may have been replaced. Where `mode` is to write, one that
     is missing is made, readable by its owner alone if `private`; it has no tables yet.
@@ -92,9 +106,11 @@ def open_engine(place: Place, mode: Mode, *, private: bool = False) -> Engine:
         "tcp_user_timeout": 2 * _PATIENCE * 1000,
         "keepalives_idle": _PATIENCE,
     }
-    internal = {"dbperf_internal": True, "dbperf_mode": mode}
     return create_engine(
-        place.url or "", pool_size=1, max_overflow=0, execution_options=internal, connect_args=options
+        place.url or "",
+        poolclass=QueuePool if keep else NullPool,
+        execution_options={"dbperf_internal": True, "dbperf_mode": mode},
+        connect_args=options,
     )
 
 

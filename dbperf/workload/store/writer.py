@@ -48,7 +48,7 @@ class StoreWriter:
 
     def __init__(self, where: str, writer: Writer, *, private: bool = False) -> None:
         self._place = place_of(where)
-        self._engine = open_engine(self._place, "write", private=private)
+        self._engine = open_engine(self._place, "write", private=private, keep=True)
         self._writer = writer
         self._private = private
         self._tried: tuple[int, _Seen] | None = None

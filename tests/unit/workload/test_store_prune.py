@@ -72,7 +72,7 @@ WRITES = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(WRITES, min_size=1, max_size=2), data=st.data())
 def test_pruning_keeps_every_sum(file: Path, batches: list[Any], data: st.DataObject) -> None:
     """Also when windows are written into that were rolled up before, and at times of any order."""
