@@ -56,11 +56,11 @@ class _Outlet:
 
     create: CreateSink
     seconds: float
+    due: float
     sources: list[tuple[Source, Callable[[], object]]] = field(default_factory=list)
     sink: Sink | None = None
     pending: list[Observed] = field(default_factory=list)
     unseen: Unseen = field(default_factory=Unseen)
-    due: float = 0.0
     failures: int = 0
     """In a row."""
     warned: bool = False
@@ -189,7 +189,11 @@ class Flusher:
         The sink is made by `create` when the process has none of that key. When `owner` returns None, its
         engine is gone: what is left is written and `source` is let go.
         """
-        self._outlets.setdefault(key, _Outlet(create, seconds)).sources.append((source, owner))
+        outlet = self._outlets.get(key)
+        if outlet is None:
+            new = _Outlet(create, seconds, due=self._monotonic() + seconds)
+            outlet = self._outlets.setdefault(key, new)
+        outlet.sources.append((source, owner))
 
     def awake(self) -> None:
         """See to it that the thread runs."""
