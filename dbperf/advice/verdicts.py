@@ -147,7 +147,8 @@ def _no_index_helps(subject: Subject, found: Found | None, rejected: Mapping[Ind
     if not trials:
         return f"no index suggested: {because or 'no condition or sort asks for one that is missing'}"
     best = min(trials, key=lambda trial: trial.cost(subject))
-    tried = f"best of {len(trials)} tried, {_cost(best, subject)}"
+    alone = ", each alone" if len(trials) > 1 else ""
+    tried = f"best of {len(trials)} tried{alone}, {_cost(best, subject)}"
     return f"no index helps: {because}; {tried}" if because else f"no index helps: {tried}"
 
 
