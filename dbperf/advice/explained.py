@@ -2,59 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
-from dbperf.advice.subject import Explain, prepare
+from dbperf.advice.subject import prepare
 from dbperf.advice.verdicts import not_planned
-from dbperf.advice.verify import why_not_timed
+from dbperf.advice.verify import RUN_TIMEOUT, why_not_timed
 from dbperf.errors import StatementError
-from dbperf.model.catalog import Catalog
 from dbperf.model.explained import Explained
-from dbperf.model.facts import StatementFacts
-from dbperf.model.plan import Plan
 from dbperf.model.workload import Sample, Statement
 from dbperf.plans.shares import shares
+from dbperf.plans.target import Target
 from dbperf.statements import canonical, template
 
-Execute = Callable[[str, Sequence[Any]], Plan]
 
+def explained(sql: str, line: int, target: Target, *, execute: bool = False) -> Explained:
+    """The plan of a statement as a person typed it, with placeholders of any driver.
 
-def given(sql: str, dialect: str) -> Statement:
-    """A statement as a person typed it, with placeholders of any driver."""
-    form = canonical(sql, "auto")
-    return Statement(
-        sql=form.sql,
-        fingerprint=template(form.sql, dialect).fingerprint,
-        dialect=dialect,
-        database="",
-        samples=() if form.names else (Sample(form.sql),),
-    )
-
-
-def explained(
-    statement: Statement,
-    line: int,
-    facts: StatementFacts,
-    catalog: Catalog,
-    explain: Explain,
-    execute: Execute | None = None,
-) -> Explained:
-    """The plan of a statement, with the costliest of the values that its parameters may have.
-
-    With `execute` it is also run, if it is proven to have no side effect. Raises StatementError.
+    It is planned with the costliest of the values that its parameters may have. With `execute` it is also
+    run, if it is proven to have no side effect. Raises StatementError.
     """
+    statement = _given(sql, target.catalog.dialect)
+    facts = target.facts(statement)
     if facts.parsed and (reason := not_planned(facts)):
         raise StatementError(reason)
-    subject = prepare(statement, facts, catalog, explain)
+    subject = prepare(statement, facts, target.catalog, target.plan)
     plan, sample = max(
         zip(subject.plans, subject.sets.samples or (Sample(statement.sql),), strict=True),
         key=lambda pair: pair[0].cost,
     )
     untimed = ""
     if execute:
-        untimed = why_not_timed(subject, catalog) if facts.parsed else facts.reason
-        plan = plan if untimed else execute(sample.sql, sample.parameters)
+        untimed = why_not_timed(subject, target.catalog) if facts.parsed else facts.reason
+        ran = None if untimed else target.executed(sample.sql, sample.parameters, RUN_TIMEOUT)
+        plan = ran or plan
+        if not ran:
+            untimed = untimed or "this database does not tell what the nodes of a plan take"
     return Explained(
         sql=sample.sql,
         line=line,
@@ -64,4 +44,15 @@ def explained(
         values=sample.parameters,
         sets=len(subject.sets.samples),
         untimed=untimed,
+    )
+
+
+def _given(sql: str, dialect: str) -> Statement:
+    form = canonical(sql, "auto")
+    return Statement(
+        sql=form.sql,
+        fingerprint=template(form.sql, dialect).fingerprint,
+        dialect=dialect,
+        database="",
+        samples=() if form.names else (Sample(form.sql),),
     )

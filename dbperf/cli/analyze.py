@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from dbperf.cli.driver import check_driver
 from dbperf.cli.output import check_output, exit_code, output_options, write_report
 from dbperf.cli.progress import steps
 from dbperf.errors import InputError
@@ -79,9 +80,8 @@ def analyze(
     if since and not store:
         raise click.UsageError("--since is for --workload")
     check_output(output)
-    if not is_sqlite(target):
-        _check_psycopg()
-    elif source:
+    check_driver(target)
+    if source and is_sqlite(target):
         raise InputError(f"--from {source} is PostgreSQL's; give --workload or --sql for a SQLite file")
     workload = _workload(store, since, sql, target, top)
     from dbperf.analysis import analyze as run
@@ -98,13 +98,6 @@ def analyze(
     write_report(report, form, output)
     unreadable = _unreadable(report) if sql else 0
     context.exit(2 if unreadable else exit_code(report, fail_on))
-
-
-def _check_psycopg() -> None:
-    try:
-        import psycopg  # noqa: F401
-    except ImportError:
-        raise InputError("psycopg finds no libpq on this machine: pip install 'psycopg[binary]'") from None
 
 
 def _workload(store: str | None, since: str | None, sql: Path | None, target: str, top: int) -> Workload:

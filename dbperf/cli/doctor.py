@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from dbperf.cli.driver import check_driver
 from dbperf.errors import ConnectError, InputError
 from dbperf.model.checkup import Status
 
@@ -22,6 +23,7 @@ def doctor(context: click.Context, target: str, form: str) -> None:
     DSN is a libpq string, a postgresql:// or a sqlite:// URL. Nothing is changed. Exits with 1 where dbperf
     cannot do its work on this database.
     """
+    check_driver(target)
     from dbperf.plans.doctor import checkup as look_over
     from dbperf.report import checkup as report
     from dbperf.report.terminal import line_width, open_console, print_lines

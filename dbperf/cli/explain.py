@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
+from dbperf.cli.driver import check_driver
 from dbperf.errors import InputError, StatementError, UnsafeError
 from dbperf.model.explained import Explained
-from dbperf.model.plan import Plan
 from dbperf.model.report import ENVIRONMENTS
 
 FORMATS = ("terminal", "json")
-RUN_TIMEOUT_MS = 30_000
 
 
 @click.command(short_help="Show how a database runs a statement.")
@@ -42,6 +38,9 @@ def explain(context: click.Context, target: str, environment: str, verify: bool,
     """
     if verify and environment == "production":
         raise UnsafeError("--verify runs statements; point --db at a copy and say --environment staging")
+    check_driver(target)
+    from dbperf.advice.explained import explained
+    from dbperf.plans.target import open_target
     from dbperf.statements import split
 
     text, name = _read(sql)
@@ -49,11 +48,10 @@ def explain(context: click.Context, target: str, environment: str, verify: bool,
     if not statements:
         raise InputError(f"{name or 'SQL'}: no SQL statement in it")
     found: list[Explained] = []
-    with _reader(target, verify) as opened:
-        database, read = opened
+    with open_target(target) as opened:
         for statement, line in statements:
             try:
-                found.append(read(statement, line))
+                found.append(explained(statement, line, opened, execute=verify))
             except StatementError as error:
                 place = f"{name}:{line}: " if name else ""
                 click.echo(f"dbperf: {place}not explained: {error.reason}", err=True)
@@ -63,7 +61,7 @@ def explain(context: click.Context, target: str, environment: str, verify: bool,
     if form == "json":
         from dbperf.report.tree import render_json
 
-        click.echo(render_json(database, found), nl=False)
+        click.echo(render_json(opened.catalog.database, found), nl=False)
     context.exit(2 if len(found) < len(statements) else 0)
 
 
@@ -86,42 +84,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except (OSError, ValueError):  # a statement: too long for a name, or with a NUL in it
         return False
-
-
-@contextmanager
-def _reader(url: str, verify: bool) -> Iterator[tuple[str, Callable[[str, int], Explained]]]:
-    """The database's name, and what explains a statement of it, given with its line."""
-    from dbperf.advice.explained import explained, given
-    from dbperf.plans.explain import explain_executed
-    from dbperf.plans.postgres import open_postgres
-    from dbperf.plans.sqlite.target import open_sqlite
-    from dbperf.plans.target import is_sqlite
-
-    if is_sqlite(url):
-        if verify:
-            raise InputError(
-                "--verify times statements on PostgreSQL alone, SQLite does not tell its nodes apart"
-            )
-        with open_sqlite(url) as file:
-
-            def read_file(sql: str, line: int) -> Explained:
-                statement = given(sql, "sqlite")
-                return explained(statement, line, file.facts(statement), file.catalog, file.plan)
-
-            yield file.catalog.database, read_file
-        return
-    with open_postgres(url) as server:
-
-        def execute(sql: str, values: Sequence[Any]) -> Plan:
-            return explain_executed(server.connection, sql, values, RUN_TIMEOUT_MS)
-
-        def read(sql: str, line: int) -> Explained:
-            statement = given(sql, "postgresql")
-            facts = server.facts(statement)
-            run = execute if verify else None
-            return explained(statement, line, facts, server.catalog, server.explain, run)
-
-        yield server.catalog.database, read
 
 
 def _show(explained: Explained, *, first: bool) -> None:

@@ -16,7 +16,7 @@ from dbperf.model.plan import Plan
 from dbperf.model.workload import Statement
 from dbperf.plans.catalog import read_catalog
 from dbperf.plans.connect import Connection, connect
-from dbperf.plans.explain import check_syntax, explain, failure
+from dbperf.plans.explain import check_syntax, explain, explain_executed, failure
 from dbperf.plans.target import PLANNER_COST
 from dbperf.plans.whatif.build import ENVIRONMENTS, BuildWhatIf
 from dbperf.statements import analyze_statement
@@ -55,6 +55,14 @@ class PostgresTarget:
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """See Target.explain."""
         return explain(self.connection, sql, parameters)
+
+    def plan(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
+        """See Target.plan."""
+        return explain(self.connection, sql, parameters)
+
+    def executed(self, sql: str, parameters: Sequence[Any], timeout: float) -> Plan:
+        """See Target.executed."""
+        return explain_executed(self.connection, sql, parameters, round(timeout * 1000))
 
     def build(self, environment: str) -> BuildWhatIf | None:
         """See Target.build."""

@@ -53,6 +53,14 @@ class Target(Protocol):
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """Plan one statement, `$n` placeholders; None for a generic plan. Raises StatementError."""
 
+    def plan(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
+        """As `explain`, but nothing at all is executed: the plan may have no cost."""
+
+    def executed(self, sql: str, parameters: Sequence[Any], timeout: float) -> Plan | None:
+        """Run one statement, proven to have no side effect, for `timeout` seconds at most: its plan with what
+        came of each node. None where the database does not tell. Raises StatementError.
+        """
+
     def build(self, environment: str) -> Build | None:
         """What tries indexes here; None where nothing may be built in `environment`."""
 

@@ -19,7 +19,7 @@ from dbperf.plans.sqlite.explain import bound, count_steps, query_plan, refusals
 from dbperf.plans.sqlite.names import known_names, spelled
 from dbperf.plans.target import CostUnit
 from dbperf.plans.whatif.copy import CopyWhatIf
-from dbperf.statements import analyze_statement
+from dbperf.statements import analyze_statement, canonical
 
 VM_STEPS = CostUnit("VM steps", worthwhile=10_000.0, share=0.9)
 """10,000 steps take about 0.3 ms. An index lookup is few steps and yet a descent of a B-tree: measured on
@@ -55,8 +55,9 @@ class SqliteTarget:
 
     def check_syntax(self, sql: str) -> None:
         """See Target.check_syntax."""
+        text = canonical(sql, "auto").sql
         with refusals():
-            self.copy.execute(f"EXPLAIN {sql}", bound(sql, None)).close()
+            self.copy.execute(f"EXPLAIN {text}", bound(text, None)).close()
 
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """See Target.explain. The cost of a statement that reads nothing is 0: it is not executed."""
@@ -69,7 +70,7 @@ class SqliteTarget:
         return replace(plan, root=replace(plan.root, total_cost=float(steps), rows=float(rows)))
 
     def plan(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
-        """The plan without a cost: a statement (`$n` placeholders) is not executed. Raises StatementError."""
+        """See Target.plan."""
         facts = self._facts(sql)
         names = {(ref.alias or ref.name).lower(): ref.name for ref in reversed(facts.tables)}
         nodes = query_plan(self.copy, sql, parameters, names)
@@ -80,6 +81,9 @@ class SqliteTarget:
             children=nodes,
         )
         return Plan(root, generic=parameters is None)
+
+    def executed(self, sql: str, parameters: Sequence[Any], timeout: float) -> None:
+        """See Target.executed."""
 
     def build(self, environment: str) -> CopyWhatIf:  # noqa: ARG002  the copy is nobody's production
         """See Target.build."""
