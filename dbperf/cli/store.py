@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dbperf.workload.store.info import Info
 
 _DAY, _HOUR = 86400, 3600
+_SHOWN = 10
 
 
 @click.group(short_help="Look after a history store.")
@@ -105,6 +107,24 @@ def info(store: str, form: str) -> None:
     click.echo(json.dumps(asdict(found), indent=2) if form == "json" else "\n".join(_lines(found)))
 
 
+@store.command(short_help="Decide against a recommendation.")
+@click.argument("recommendation")
+@_argument
+@click.option("--reason", default="", help="Why; kept with it.")
+@click.option("--reopen", is_flag=True, help="Take it back.")
+def dismiss(recommendation: str, store: str, reason: str, reopen: bool) -> None:
+    """Decide against a recommendation, by the id that `store info` shows. It stays dismissed when it is found
+    again.
+    """
+    from dbperf.workload.store import history
+
+    if reopen:
+        history.reopen(store, recommendation)
+    else:
+        history.dismiss(store, recommendation, reason)
+    click.echo(f"dbperf: {recommendation} is {'open again' if reopen else 'dismissed'}", err=True)
+
+
 def _lines(found: Info) -> list[str]:
     calls = f"{plural(found.calls, 'call')} of {plural(found.statements, 'statement')}"
     lines = [f"{found.store}: {calls}, {size(found.size_bytes)}, schema {found.schema}", ""]
@@ -115,12 +135,19 @@ def _lines(found: Info) -> list[str]:
     lines.append("")
     alive = f"{len(found.writers)} of them in the last hour" if found.processes else "none yet"
     lines.append(f"  written by {plural(found.processes, 'process')}, {alive}")
-    lines += [f"    {_time(each.seen)}  {each.host} {each.pid}" for each in found.writers[:5]]
-    if found.recommendations:
-        states = ", ".join(f"{number} {state}" for state, number in found.recommendations.items())
-        lines.append(f"  recommendations: {states}")
+    lines += [f"    {_time(each.seen)}  {each.host} {each.pid}" for each in found.writers[:_SHOWN]]
     due = "; run dbperf store prune" if any(each.due for each in found.windows) else ""
     lines.append(f"  pruned: {_time(found.pruned_at) if found.pruned_at else 'never'}{due}")
+    return lines + _advice_lines(found)
+
+
+def _advice_lines(found: Info) -> list[str]:
+    if not found.recommendations:
+        return []
+    states = Counter(each.state for each in found.recommendations)
+    lines = ["", f"  advised: {', '.join(f'{number} {state}' for state, number in states.items())}"]
+    opened = [each for each in found.recommendations if each.state == "open"]
+    lines += [f"    {each.id}  {each.title}  ({each.target})" for each in opened[:_SHOWN]]
     return lines
 
 

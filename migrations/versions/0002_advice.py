@@ -37,6 +37,7 @@ def upgrade() -> None:
         key("id", sa.Text),
         column("code", sa.Text),
         column("title", sa.Text),
+        column("ddl", sa.Text),
         column("state", sa.Text),
         column("since"),
         column("reason", sa.Text),

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, text
 
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import place_of
+from dbperf.workload.store.history import Advice, advice
 from dbperf.workload.store.prune import Retention, limits
 from dbperf.workload.store.read import opened
 from dbperf.workload.store.schema import check
@@ -50,7 +51,7 @@ class Info:
     windows: tuple[Windows, ...]
     processes: int
     writers: tuple[Process, ...]
-    recommendations: dict[str, int]
+    recommendations: tuple[Advice, ...]
     pruned_at: float | None
 
 
@@ -71,7 +72,7 @@ def info(where: str | os.PathLike[str], retention: Retention = Retention()) -> I
             windows=tuple(_windows(connection, each, before) for each, before in due.items()),
             processes=_count(connection, tables.writer, tables.writer.c.host != ""),
             writers=_writers(connection, now - 3600),
-            recommendations=_recommendations(connection),
+            recommendations=tuple(advice(connection)),
             pruned_at=int(pruned) / 1e6 if pruned else None,
         )
 
@@ -97,12 +98,6 @@ def _writers(connection: Connection, since: float) -> tuple[Process, ...]:
     query = select(columns.host, columns.pid, columns.seen)
     query = query.where(columns.seen >= since, columns.host != "").order_by(columns.seen.desc(), columns.pid)
     return tuple(Process(row.host, row.pid, row.seen) for row in connection.execute(query))
-
-
-def _recommendations(connection: Connection) -> dict[str, int]:
-    state = tables.recommendation.c.state
-    query = select(state, func.count()).group_by(state).order_by(state)
-    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _size(connection: Connection) -> int:

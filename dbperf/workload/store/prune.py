@@ -155,7 +155,7 @@ def _retire_writers(connection: Connection, own: int, now: float, before: int) -
 def _expire(connection: Connection, before: int) -> int:
     run, newer = tables.run, tables.run.alias()
     superseded = exists().where(newer.c.target == run.c.target, newer.c.at > run.c.at)
-    connection.execute(delete(run).where(run.c.at < before, superseded))
+    connection.execute(delete(run).where(run.c.at < before * 1_000_000, superseded))
     connection.execute(delete(tables.finding).where(tables.finding.c.run_id.not_in(select(run.c.id))))
     gone = connection.execute(delete(tables.day).where(tables.day.c.starts < before)).rowcount
     if gone:

@@ -120,6 +120,7 @@ run = Table(
     _column("server_version", Text),
     _column("report", Text),
 )
+"""A run of an analysis; `at` is microseconds since 1970."""
 
 recommendation = Table(
     "recommendation",
@@ -128,6 +129,7 @@ recommendation = Table(
     _key("id", Text),
     _column("code", Text),
     _column("title", Text),
+    _column("ddl", Text),
     _column("state", Text),
     _column("since"),
     _column("reason", Text),
