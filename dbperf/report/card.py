@@ -23,9 +23,9 @@ from dbperf.report.words import (
 _SITES, _EVIDENCE, _SHOWN = 5, 20, 3
 CARDS = 50
 """As many recommendations are shown."""
-LONGEST_SQL = 20_000
-"""Characters of a statement, or of code to copy, that are shown at most."""
-_READ, _SQL_WIDTH, _SENTENCE = 3000, 240, 1000
+SHORT, LONGEST = 240, 20_000
+"""Characters of a statement on one line, and of code with its own lines."""
+_READ, _SENTENCE = 3000, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,14 @@ class Exhibit:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A recommendation; `code` are the blocks to copy, each under its label."""
+    """A recommendation; `blocks` are to be copied, each under its label."""
 
     number: int
     title: str
     severity: str
-    code: str
+    level: str
     stake: str
+    code: str
     sites: tuple[tuple[str, str], ...]
     more_sites: str
     blocks: tuple[tuple[str, str], ...]
@@ -70,7 +71,6 @@ class Card:
     more_told: str
     exhibits_left_out: str
     facts: tuple[tuple[str, str], ...]
-    level: str
 
 
 def card(number: int, recommendation: Recommendation, report: Report, anchors: Mapping[str, str]) -> Card:
@@ -84,8 +84,9 @@ def card(number: int, recommendation: Recommendation, report: Report, anchors: M
         number=number,
         title=sentence(recommendation.title),
         severity=recommendation.severity.value,
-        code=f"{recommendation.code} {recommendation.slug}",
+        level=recommendation.verification.level.value,
         stake=stake(recommendation, report),
+        code=sentence(f"{recommendation.code} {recommendation.slug}"),
         sites=tuple(
             (clipped_left(each.place, 200), _called(each.function, each.calls)) for each in lines[:_SITES]
         ),
@@ -100,7 +101,6 @@ def card(number: int, recommendation: Recommendation, report: Report, anchors: M
         facts=tuple(
             (label, sentence(text)) for label, text in facts(recommendation, report.target.environment)
         ),
-        level=recommendation.verification.level.value,
     )
 
 
@@ -114,7 +114,15 @@ def bars(before: float, after: float) -> tuple[Bar, ...]:
 
 def short(sql: str) -> str:
     """A statement on one line, with what tells it from others."""
-    return short_sql(sql[:_READ], _SQL_WIDTH)
+    return short_sql(sql[:_READ], SHORT)
+
+
+def code(text: str) -> str:
+    """Code with its own lines; where it is very long its end is cut, and that is told in it."""
+    shown = "\n".join(code_lines(text[:LONGEST]))
+    if (more := len(text) - LONGEST) > 0:
+        shown += f"\n… and {plural(more, 'more character')}: --format json has them all"
+    return shown
 
 
 def sentence(text: str) -> str:
@@ -131,7 +139,7 @@ def _blocks(recommendation: Recommendation) -> list[tuple[str, str]]:
     ddl = "\n".join(each.strip() for each in recommendation.ddl)
     fix = recommendation.fix.strip()
     blocks = [("DDL", ddl), ("In code", "" if fix in recommendation.ddl else fix)]
-    return [(label, "\n".join(code_lines(text[:LONGEST_SQL]))) for label, text in blocks if text]
+    return [(label, code(text)) for label, text in blocks if text]
 
 
 def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
@@ -158,4 +166,4 @@ def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
     if evidence.cost_after is None:
         return "", why, ()
     change = percent_change(evidence.cost_before, evidence.cost_after)
-    return f"{evidence.cost_unit} {change}" if change else "", f"a cost, not a time; {why}", ()
+    return sentence(f"{evidence.cost_unit} {change}") if change else "", f"a cost, not a time; {why}", ()

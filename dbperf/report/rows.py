@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from dbperf.model.report import Report, StatementReport
-from dbperf.report.card import CARDS, LONGEST_SQL, Bar, sentence, short
+from dbperf.report.card import CARDS, LONGEST, SHORT, Bar, code, sentence, short
 from dbperf.report.format import cost, duration, factor, place, plural
-from dbperf.report.layout import clipped, clipped_left, code_lines, one_line
+from dbperf.report.layout import clipped, clipped_left, one_line
 from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, statements_left_out
 
 STATEMENTS = 500
@@ -73,7 +73,7 @@ def table(report: Report) -> Table:
     slowest = max((each.statement.execute_seconds for each in shown), default=0.0)
     whole = _whole_sql(shown)
     numbers = {each.id: number for number, each in enumerate(report.recommendations[:CARDS], start=1)}
-    cut = sum(not sql for sql in whole)
+    cut = sum(not sql and len(each.statement.sql) > SHORT for each, sql in zip(shown, whole, strict=True))
     return Table(
         title,
         told,
@@ -132,18 +132,11 @@ def _whole_sql(statements: Sequence[StatementReport]) -> list[str]:
     """The SQL of each statement with its own lines, a very long one cut; "" where no room is left for it."""
     room, texts = _SQL_OCTETS, []
     for each in statements:
-        text = _lines(each.statement.sql) if len(each.statement.sql[:LONGEST_SQL]) <= room else ""
+        text = code(each.statement.sql) if len(each.statement.sql[:LONGEST]) <= room else ""
         octets = len(escape(text).encode("ascii", "xmlcharrefreplace"))
         texts.append(text if octets <= room else "")
         room -= octets if octets <= room else 0
     return texts
-
-
-def _lines(sql: str) -> str:
-    text = "\n".join(code_lines(sql[:LONGEST_SQL]))
-    if (more := len(sql) - LONGEST_SQL) > 0:
-        text += f"\n… and {plural(more, 'more character')}: --format json has them all"
-    return text
 
 
 def _timings(report: StatementReport) -> Iterator[Cell]:

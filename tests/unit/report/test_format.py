@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dbperf.model.workload import CallSite
-from dbperf.report.format import cost, duration, factor, place, plural, size
+from dbperf.report.format import cost, duration, factor, percent_change, place, plural, size
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,20 @@ def test_a_path_survives_a_removed_working_directory(tmp_path: Path, monkeypatch
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert place(CallSite("/srv/shop.py", 7, "f", 1)) == "/srv/shop.py:7"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (100, 13, "\N{MINUS SIGN}87%"),
+        (100, 112, "+12%"),
+        (1, 50, "+4,900%"),
+        (24310.5, 8.44, "\N{MINUS SIGN}99.9%"),
+        (100, 0, "\N{MINUS SIGN}100%"),
+        (0, 5, ""),
+        (5, float("nan"), ""),
+        (float("inf"), 5, ""),
+    ],
+)
+def test_percent_change(before: float, after: float, told: str) -> None:
+    assert percent_change(before, after) == told

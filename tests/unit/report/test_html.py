@@ -26,7 +26,7 @@ HOSTILE = [
     "{{ page.title }}{% raw %}",
     "&lt;b&gt; &#60;b&#62; &amp;",
     "a\u202eb\u2066c\u200bd",
-    "nul\x00 bell\x07 escape\x1b[31m delete\x7f c1\x85 \ufffe",
+    "nul\x00 bell\x07 escape\x1b[31m delete\x7f c1\x9b \ufffe",
     "half \udcff surrogate \ud800",
     "表 Ünïcode 🐘",
 ]
@@ -230,6 +230,16 @@ def test_an_estimate_is_a_cost_and_apart_from_what_was_measured(shop: Report, in
     both = Page(render(replace(shop, recommendations=(index, only_one)))).text
     assert "Can be saved, measured 46.1 s" in both
     assert "Planner cost, estimated" not in both, "a statement that was timed needs no estimate"
+
+
+def test_code_keeps_its_lines_and_says_where_it_is_cut(shop: Report, index: Recommendation) -> None:
+    several = replace(index, ddl=("CREATE INDEX a\r\n\tON t (x);\n", "ANALYZE t;"), fix="ANALYZE t;")
+    text = render(replace(shop, recommendations=(several,)))
+    assert "<pre><code>CREATE INDEX a\n    ON t (x);\nANALYZE t;</code></pre>" in text
+    assert text.count("<figure") == 1, "a fix that is the DDL is not shown twice"
+    long = replace(index, ddl=("x" * 30_000,))
+    text = Page(render(replace(shop, recommendations=(long,)))).text
+    assert "… and 10,000 more characters: --format json has them all" in text
 
 
 def test_more_evidence_is_a_click_away(shop: Report, index: Recommendation) -> None:

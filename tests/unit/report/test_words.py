@@ -6,7 +6,15 @@ import pytest
 
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report
-from dbperf.report.words import database_name, headline, parameters_used, proof_hint, stake
+from dbperf.report.words import (
+    CostSaving,
+    cost_savings,
+    database_name,
+    headline,
+    parameters_used,
+    proof_hint,
+    stake,
+)
 
 
 def at_level(recommendation: Recommendation, level: Level) -> Recommendation:
@@ -105,3 +113,19 @@ def test_the_missing_proof_is_named(index: Recommendation) -> None:
 def test_every_source_of_parameters_is_told(index: Recommendation, source: str) -> None:
     told: Evidence = replace(index.evidence[0], parameters=source)
     assert parameters_used(told) not in ("", source)
+
+
+def test_costs_are_summed_by_their_unit_and_never_where_times_are_known(
+    shop: Report, index: Recommendation
+) -> None:
+    assert cost_savings(shop) == []
+    lines, orders = at_level(index, Level.WHAT_IF).evidence
+    better = replace(orders, cost_after=0.44)
+    counted = replace(lines, fingerprint="f9", calls=0, cost_before=9.0, cost_after=3.0, cost_unit="VM steps")
+    unknown = replace(lines, fingerprint="f8", cost_after=None)
+    other = replace(index, id="other", evidence=(better, counted, unknown))
+    both = replace(shop, recommendations=(replace(index, evidence=(lines, orders)), other))
+    assert cost_savings(both) == [
+        CostSaving("Planner cost, estimated", 6200 * 24310.5, 5000 * 8.44 + 1200 * 0.44, 2),
+        CostSaving("VM steps, counted on a copy", 9.0, 3.0, 1),
+    ]
