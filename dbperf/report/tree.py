@@ -44,8 +44,9 @@ def lines(explained: Explained, width: int) -> Iterator[Text]:
         yield from paragraph(f"not executed: {explained.untimed}", width, style=LABEL)
     yield Text()
     yield from _tree(explained, width)
-    yield Text()
-    yield from paragraph(totals(explained), width)
+    if told := totals(explained):
+        yield Text()
+        yield from paragraph(told, width)
 
 
 def planned_with(explained: Explained) -> str:

@@ -20,7 +20,7 @@ import_module("encodings.utf_8_sig")  # another account may not be let in where 
 for name in (
     "analysis",
     "cli.explain",
-    "plans.doctor",
+    "plans.doctor.postgres",
     "plans.postgres",
     "report.checkup",
     "report.json",

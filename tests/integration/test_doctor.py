@@ -14,9 +14,9 @@ import pytest
 from dbperf.embedded import Server, start
 from dbperf.errors import ConnectError
 from dbperf.model.checkup import Check, Status
-from dbperf.plans import doctor
 from dbperf.plans.connect import Connection
-from dbperf.plans.doctor import CHECKS, checkup
+from dbperf.plans.doctor import checkup, postgres
+from dbperf.plans.doctor.postgres import CHECKS
 
 SICK = """
 CREATE SCHEMA "Sales Dept";
@@ -160,7 +160,7 @@ def test_a_check_that_fails_does_not_stop_the_others(clinic: Server, monkeypatch
         connection.execute("SELECT nothing FROM nowhere")
         raise AssertionError
 
-    monkeypatch.setattr(doctor, "CHECKS", (writing, absent, *CHECKS[:1]))
+    monkeypatch.setattr(postgres, "CHECKS", (writing, absent, *CHECKS[:1]))
     first, second, third = checkup(clinic.dsn("well")).checks
     assert (first.name, first.status) == ("writing", Status.INFO)
     assert first.found.startswith("could not be checked: it writes: cannot execute CREATE TABLE")

@@ -1,66 +1,18 @@
-"""Looks a database over: what hides the truth from dbperf, and the statement that mends it.
-
-Reads only, with short timeouts. One file a subject; `CHECKS` is the table of contents.
-"""
+"""Looks a database over: what hides the truth from dbperf, and the statement that mends it. It only reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-
-import psycopg
-
-from dbperf.errors import ConnectError
-from dbperf.model.checkup import Check, Checkup, Status
-from dbperf.plans.connect import Connection, connect, database_of
-from dbperf.plans.doctor import extensions, server, settings, sqlite, tables
-from dbperf.plans.explain import failure, reason_of
-from dbperf.plans.sqlite.copy import file_of
+from dbperf.model.checkup import Checkup
 from dbperf.plans.target import is_sqlite
-
-TIMEOUT = "10s"
-
-CHECKS: tuple[Callable[[Connection], Check], ...] = (
-    server.server_version,
-    server.recovery,
-    server.pooler,
-    tables.privileges,
-    tables.analyzed,
-    tables.fresh_statistics,
-    tables.autovacuum,
-    tables.valid_indexes,
-    tables.column_targets,
-    settings.statistics_target,
-    settings.planner_methods,
-    settings.track_io_timing,
-    settings.compute_query_id,
-    extensions.pg_stat_statements,
-    extensions.hypopg,
-)
 
 
 def checkup(target: str) -> Checkup:
     """Look over the database at `target`, a libpq string or a URL. Raises InputError or ConnectError."""
     if is_sqlite(target):
+        from dbperf.plans.doctor import sqlite
+        from dbperf.plans.sqlite.copy import file_of
+
         return sqlite.checkup(file_of(target))
-    with closing(connect(target)) as connection:
-        try:
-            connection.execute("SET default_transaction_read_only = on")
-            connection.execute(f"SET statement_timeout = '{TIMEOUT}'; SET lock_timeout = '1s'")
-            checks = tuple(_checked(check, connection) for check in CHECKS)
-            (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
-        except psycopg.Error as error:
-            raise ConnectError(str(failure(connection, error))) from None
-        return Checkup(database_of(connection), f"PostgreSQL {version.split()[0]}", checks)
+    from dbperf.plans.doctor import postgres
 
-
-def _checked(check: Callable[[Connection], Check], connection: Connection) -> Check:
-    """The check, or that it could not be made: one that fails does not stop the others."""
-    try:
-        with connection.transaction():
-            return check(connection)
-    except psycopg.Error as error:
-        if connection.closed:
-            raise
-        name = check.__name__.replace("_", "-")
-        return Check(name, Status.INFO, f"could not be checked: {reason_of(error)}")
+    return postgres.checkup(target)

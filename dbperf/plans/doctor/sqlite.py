@@ -13,7 +13,7 @@ _TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE
 
 
 def checkup(path: Path) -> Checkup:
-    """Look over the database at `path`, which is only read. Raises InputError or ConnectError."""
+    """See doctor.checkup."""
     with open_file(path) as connection:
         checks = (_version(), _analyzed(connection), _journal(connection, path), _foreign_keys(connection))
     return Checkup(str(path), f"SQLite {sqlite3.sqlite_version}", checks)

@@ -140,7 +140,6 @@ def test_a_plan_without_costs_has_no_columns() -> None:
         "├─ Search using a_k on a",
         "│    Condition: k=?",
         "└─ Use temp B-TREE for order by",
-        "",
     ]
 
 
