@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,18 @@ SELECT i, i % 3000, 'state ' || (i % 7), date('2024-01-01', (i % 900) || ' days'
 OWNER = "SELECT * FROM orders WHERE owner = $1"
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("shop") / "shop.db"
+    execute(made, f"BEGIN; {SCHEMA} COMMIT;")
+    return made
+
+
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    execute(folder / "shop.db", SCHEMA)
-    return folder / "shop.db"
+def file(shop: Path, tmp_path: Path) -> Path:
+    """A database of the test's own, alone in its folder."""
+    (tmp_path / "data").mkdir()
+    return Path(shutil.copy(shop, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -179,6 +186,41 @@ def test_nothing_reaches_beyond_the_copy(
     with pytest.raises(StatementError):
         counting.count_steps(target.copy, sql, ())
     assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (2**70, "no form in SQLite"),
+        ("\ud800", "no form in SQLite"),
+        (object(), "type 'object' is not supported"),
+    ],
+)
+def test_a_value_that_does_not_bind(target: SqliteTarget, value: object, reason: str) -> None:
+    with pytest.raises(StatementError, match=reason):
+        target.explain(OWNER, (value,))
+
+
+def test_values_of_dates_bind_as_the_driver_writes_them(target: SqliteTarget) -> None:
+    sql = "SELECT * FROM orders WHERE at = $1"
+    assert target.explain(sql, (date(2024, 1, 2),)).root.rows == 23
+    assert target.explain(sql, (datetime(2024, 1, 2, 3),)).root.rows == 0
+
+
+def test_what_sqlglot_cannot_read_is_left_to_sqlite(target: SqliteTarget) -> None:
+    target.check_syntax("SELECT * FROM orders WHERE owner IS ? AND at GLOB ? LIMIT 3")
+    with pytest.raises(StatementError, match="syntax error") as error:
+        target.check_syntax("SELECT * FROM orders WHERE owner = = ?")
+    assert error.value.sqlstate == "42601"
+
+
+def test_a_question_mark_is_always_a_placeholder(target: SqliteTarget) -> None:
+    facts = target.facts(Statement("SELECT * FROM orders WHERE at GLOB ? AND owner = ?", "f", "sqlite", ""))
+    assert facts.sql == "SELECT * FROM orders WHERE at GLOB $1 AND owner = $2"
+    assert {column.name: column.parameter for column in facts.columns if column.parameter} == {
+        "at": 1,
+        "owner": 2,
+    }
 
 
 def test_two_statements_in_one_text_are_refused(target: SqliteTarget) -> None:

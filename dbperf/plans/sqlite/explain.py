@@ -11,7 +11,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, time
+from datetime import date, datetime
 from time import monotonic
 from typing import Any
 
@@ -123,10 +123,10 @@ def bound(sql: str, parameters: Sequence[Any] | None) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    # As SQLAlchemy's dialect writes them; sqlite3's own adapters are deprecated.
-    if isinstance(value, time):
-        return value.isoformat()
-    return value.isoformat(*(" ",) if hasattr(value, "hour") else ()) if isinstance(value, date) else value
+    # As sqlite3's own adapters write them, which are deprecated.
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @contextmanager
@@ -136,6 +136,8 @@ def refusals(about: str = "") -> Iterator[None]:
         yield
     except (sqlite3.Error, sqlite3.Warning) as error:
         raise _failure(error, about) from None
+    except (OverflowError, ValueError):  # an integer of more than 64 bits, a surrogate, a NUL in the text
+        raise StatementError(f"{about}it, or a value of it, has no form in SQLite") from None
 
 
 def _failure(error: sqlite3.Error | sqlite3.Warning, about: str) -> ConnectError | StatementError:

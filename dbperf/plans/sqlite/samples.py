@@ -27,7 +27,10 @@ def sample(connection: sqlite3.Connection, table: str, columns: Sequence[str], r
     query = f"SELECT {values} FROM {quoted(table)}"  # noqa: S608  names of the catalog, quoted
     if not rowid:
         return connection.execute(f"{query} LIMIT {ROWS}").fetchall()
-    low, high = connection.execute(f"SELECT min({rowid}), max({rowid}) FROM {quoted(table)}").fetchone()  # noqa: S608
+    low, high = (  # one at a time: only then does SQLite not read the whole table
+        connection.execute(f"SELECT {end}({rowid}) FROM {quoted(table)}").fetchone()[0]  # noqa: S608
+        for end in ("min", "max")
+    )
     if low is None or high - low < ROWS:
         return connection.execute(query).fetchall()
     nearest = f"SELECT {rowid}, {values} FROM {quoted(table)} WHERE {rowid} >= ? ORDER BY {rowid} LIMIT 1"  # noqa: S608

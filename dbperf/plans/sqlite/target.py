@@ -55,7 +55,7 @@ class SqliteTarget:
 
     def check_syntax(self, sql: str) -> None:
         """See Target.check_syntax."""
-        text = canonical(sql, "auto").sql
+        text = _numbered(sql)
         with refusals():
             self.copy.execute(f"EXPLAIN {text}", bound(text, None)).close()
 
@@ -91,8 +91,15 @@ class SqliteTarget:
 
     def _facts(self, sql: str) -> StatementFacts:
         if sql not in self._known:
-            self._known[sql] = spelled(analyze_statement(sql, "sqlite", self.columns), self.catalog)
+            self._known[sql] = spelled(
+                analyze_statement(_numbered(sql), "sqlite", self.columns), self.catalog
+            )
         return self._known[sql]
+
+
+def _numbered(sql: str) -> str:
+    """A template with `$n` for `?`, which is no operator here."""
+    return canonical(sql, "qmark").sql
 
 
 def _text(value: bytes) -> str:
