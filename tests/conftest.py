@@ -12,7 +12,8 @@ import pytest
 
 from dbperf.embedded import Server, start
 
-collect_ignore = [] if os.geteuid() == 0 else ["integration/test_embedded_as_root.py"]
+AS_ROOT = ["integration/test_embedded_as_root.py", "integration/test_store_as_root.py"]
+collect_ignore = [] if os.geteuid() == 0 else AS_ROOT
 # ANALYZE then reads every row of tables up to 300,000, and nothing else looks at a table meanwhile, which
 # would keep VACUUM from marking its pages: the same statistics, so the same plans, each time.
 SAME_PLANS = {"default_statistics_target": "1000", "autovacuum": "off"}
