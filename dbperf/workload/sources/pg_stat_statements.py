@@ -67,7 +67,7 @@ def read_pg_stat_statements(connection: Connection, *, top: int = 500, schema: s
             connection.execute("SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '60s'")
             if not schema:
                 if found := obstacle(connection):
-                    steps = ", then ".join(each.removeprefix("-- ") for each in found.fixes)
+                    steps = ", then ".join(each.removeprefix("-- ").rstrip(";") for each in found.fixes)
                     raise InputError(f"{found.reason}: {steps}")
                 schema = _schema(connection)
             return _read(connection, schema, top)
@@ -154,8 +154,8 @@ def _read(connection: Connection, schema: str, top: int) -> Workload:
             seconds[kept] += row.seconds
     if not statements and not entries:
         raise InputError(
-            f"{EXTENSION} has counted no statement of database {info.dbname} yet: SHOW {EXTENSION}.track;"
-            " SHOW compute_query_id;"
+            f"{EXTENSION} has counted no statement of database {info.dbname} yet: look at"
+            f" SHOW {EXTENSION}.track and SHOW compute_query_id"
         )
     notes = [*_about(connection, schema)]
     for why in _LeftOut:
@@ -189,8 +189,7 @@ def _rows(connection: Connection, schema: str) -> Iterator[Any]:
 
 def _columns(connection: Connection, relation: str) -> set[str]:
     found = connection.execute(
-        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0",
-        (relation,),
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0", (relation,)
     )
     return {str(name) for (name,) in found}
 
