@@ -38,7 +38,7 @@ class Bar:
     @property
     def width(self) -> str:
         """Of 100; never so little that it cannot be seen."""
-        return f"{max(0.5, 100 * self.share):.1f}"
+        return f"{max(1.0, 100 * self.share):.1f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ LIMITS = (
     "no time and is never added to one.",
     "What can be saved counts each statement once, with its best recommendation alone.",
     "A 95th percentile (p95) is within 6 % of the time it tells.",
-    "Statements are templates. No parameter value is in this report.",
+    "Captured statements are shown as templates, without their values; those of a file as they stand in it.",
     "Advice is for the traffic captured: what did not run then was not judged.",
 )
 """What a reader of figures must know."""
