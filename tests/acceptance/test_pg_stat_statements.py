@@ -122,7 +122,7 @@ def test_nested_statements_are_not_counted_twice(shop: Connection) -> None:
     shop.execute("SELECT owners()")
     workload = read_pg_stat_statements(shop)
     assert [each.sql for each in workload.statements if "owner" in each.sql] == ["SELECT owners()"]
-    assert note(workload, "ran inside functions").startswith("left out: 1 statement (1 calls, ")
+    assert note(workload, "ran inside functions").startswith("left out: 1 statement (1 call, ")
 
 
 def test_the_system_s_catalog_is_left_out(dbperf: CommandLine, counting: Server, shop: Connection) -> None:

@@ -161,10 +161,13 @@ def _read(connection: Connection, schema: str, top: int) -> Workload:
     for why in _LeftOut:
         if entries[why]:
             text = why.value.format(grant=read_all_stats(connection), top=top)
-            noun = "statement" if entries[why] == 1 else "statements"
-            took = f"{calls[why]:,} calls, {seconds[why]:,.3f} s"
-            notes.append(f"left out: {entries[why]:,} {noun} ({took}) {text}")
+            took = f"{_counted(calls[why], 'call')}, {seconds[why]:,.3f} s"
+            notes.append(f"left out: {_counted(entries[why], 'statement')} ({took}) {text}")
     return Workload(merge([Workload(tuple(statements))]).statements, notes=tuple(notes))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _rows(connection: Connection, schema: str) -> Iterator[Any]:
