@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
+from dbperf.advice.kept import keep
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
 from dbperf.advice.subject import Subject, prepare
@@ -19,6 +21,7 @@ from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Recommendation
 from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skipped, StatementReport, Target
 from dbperf.model.workload import Statement, Workload
+from dbperf.plans.remembered import remembered
 from dbperf.plans.target import SYNTAX_ERROR, open_target
 from dbperf.plans.target import Target as Database
 from dbperf.plans.whatif import Build, WhatIfIndex
@@ -59,6 +62,7 @@ def analyze(
     environment: str = "production",
     verify: bool = False,
     top: int | None = TOP,
+    store: str = "",
     progress: Progress = lambda _share, _what: None,
 ) -> Report:
     """Judge the statements of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
@@ -67,7 +71,9 @@ def analyze(
 
     In PostgreSQL nothing is built unless `environment` is staging or disposable; a SQLite file is copied,
     and the copy serves to try. With `verify` the read-only statements that an index would serve are also
-    timed, with and without it. `progress` is told each step.
+    timed, with and without it. In a `store`, a file or URL, the report is kept, with what becomes of its
+    recommendations run after run, and facts and plans that still hold are taken from there; a store that
+    fails is a note of the report. `progress` is told each step.
     Raises InputError, ConnectError or UnsafeError, each one line.
     """
     if environment not in ENVIRONMENTS:
@@ -78,7 +84,8 @@ def analyze(
         )
     progress(0.0, "reading the catalog")
     with open_target(url) as database:
-        return _analyze(workload, database, environment, verify, top, progress)
+        report = _analyze(workload, database, environment, verify, top, store, progress)
+        return keep(report, store, database.catalog) if store else report
 
 
 def replayed(report: Report, after: Workload) -> Report:
@@ -96,12 +103,14 @@ def _analyze(
     environment: str,
     verify: bool,
     top: int | None,
+    store: str,
     progress: Progress,
 ) -> Report:
     catalog = database.catalog
     statements = sorted(_of_target(workload.statements, catalog), key=lambda each: -each.execute_seconds)
     progress(_PLANNING, f"planning {len(statements[:top]):,} statements")
-    judged = [_judge(each, database) for each in statements[:top]]
+    with remembered(database, store, statements[:top]) if store else nullcontext(database) as asked:
+        judged = [_judge(each, asked) for each in statements[:top]]
     judged += _beyond(statements, top or len(statements))
     subjects = [each.subject for each in judged if each.subject]
     if build := database.build(environment):

@@ -23,7 +23,7 @@ class InputError(DbperfError):
 
 
 class StoreError(InputError):
-    """A store, a workload file among them, that cannot be opened, read or written; the line says what to do."""
+    """A store, as a workload file is one, that cannot be opened, read or written; it says what to do."""
 
 
 class ConnectError(DbperfError):

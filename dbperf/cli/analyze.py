@@ -93,6 +93,7 @@ def analyze(
             environment=environment,
             verify=verify,
             top=None if sql else top,
+            store=store or "",
             progress=step,
         )
     write_report(report, form, output)

@@ -114,6 +114,8 @@ class Catalog:
     known_functions: frozenset[str] = frozenset()
     dialect: str = "postgresql"
     """SQLAlchemy's name."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the planner goes by besides the tables; empty where that is not known."""
 
     def find(self, schema: str, name: str) -> Table | None:
         """The table a statement means by `schema.name`; with no schema, the first on the search path."""

@@ -105,6 +105,13 @@ FROM t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' JOIN t r O
 
 _FUNCTIONS = "SELECT proname AS name, bool_or(provolatile = 'v') AS volatile FROM pg_proc GROUP BY proname"
 
+# The role too: row-level security is part of a plan.
+_SETTINGS = """
+SELECT name, setting FROM pg_settings
+WHERE category LIKE 'Query Tuning%' OR name IN ('work_mem', 'hash_mem_multiplier', 'row_security', 'jit')
+UNION ALL SELECT 'role', current_user::text ORDER BY 1
+"""
+
 
 def read_catalog(connection: Connection) -> Catalog:
     """The catalog of the connected database as one consistent snapshot. Raises ConnectError."""
@@ -148,6 +155,7 @@ def _read(connection: Connection) -> Catalog:
         database=database_of(connection),
         known_functions=frozenset(row.name for row in functions),
         volatile_functions=frozenset(row.name for row in functions if row.volatile),
+        settings={row.name: row.setting for row in rows(_SETTINGS)},
     )
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from dbperf.errors import InputError, StoreError
@@ -24,7 +24,7 @@ from dbperf.workload.store.connect import check_file, connect, place_of, transac
 from dbperf.workload.store.counts import counts_of, statement_id, to_row
 from dbperf.workload.store.describe import describe, keep_samples
 from dbperf.workload.store.read import opened, read_from
-from dbperf.workload.store.rows import put
+from dbperf.workload.store.rows import Row, put
 from dbperf.workload.store.schema import create
 
 
@@ -50,7 +50,8 @@ def load(path: str | os.PathLike[str]) -> Workload:
 def new_file(path: str | os.PathLike[str], *, private: bool) -> Iterator[Connection]:
     """A connection to a new store that takes the place of `path` when the block ends well.
 
-    It is inside a transaction. Raises InputError as `save` does.
+    It is inside a transaction. What became of advice on the workload that is replaced stays known. Raises
+    InputError as `save` does.
     """
     place = Path(os.path.realpath(path))  # through a link, the file it leads to is replaced and not the link
     try:
@@ -62,12 +63,21 @@ def new_file(path: str | os.PathLike[str], *, private: bool) -> Iterator[Connect
             transaction(connection),
         ):
             create(connection)
+            put(connection, tables.recommendation, _advice(place))
             connection.exec_driver_sql(f"PRAGMA user_version = {tables.RECORDING}")
             yield connection
     except (OSError, DBAPIError, sqlite3.Error) as error:
         original = error.orig if isinstance(error, DBAPIError) else error
         reason = (original.strerror if isinstance(original, OSError) else None) or str(original)
         raise InputError(f"{path}: cannot write the workload: {reason}") from error
+
+
+def _advice(place: Path) -> list[Row]:
+    try:
+        with opened(place) as connection:
+            return [dict(row) for row in connection.execute(select(tables.recommendation)).mappings()]
+    except StoreError:  # there is none, or nothing that can be read
+        return []
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:

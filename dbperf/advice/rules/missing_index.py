@@ -32,7 +32,7 @@ from dbperf.advice.indexes.write_cost import write_cost
 from dbperf.advice.subject import Subject, mean_cost
 from dbperf.advice.verify import Timing, why_not_timed
 from dbperf.model.catalog import Catalog, Table
-from dbperf.model.index import IndexSpec
+from dbperf.model.index import IndexSpec, quoted
 from dbperf.model.plan import Plan
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
 from dbperf.model.workload import CallSite
@@ -116,7 +116,7 @@ def recommend(
     partitioned = table.kind == "p"
     concurrently = catalog.dialect == "postgresql" and not partitioned
     return Recommendation(
-        id=f"{CODE}:{spec.qualified}({','.join(key.sql() for key in spec.keys)})",
+        id=_identity(spec.qualified, [key.sql() for key in spec.keys]),
         code=CODE,
         slug=SLUG,
         severity=_severity(evidence, served, captured_seconds),
@@ -160,6 +160,25 @@ _RISK_PARTITIONED = (
     "on a partitioned table CREATE INDEX cannot be CONCURRENTLY: it blocks writes while it runs"
 )
 _RISK_SQLITE = "while CREATE INDEX runs, nobody else can write to the file"
+
+
+def _identity(table: str, keys: Sequence[str]) -> str:
+    return f"{CODE}:{table}({','.join(keys)})"
+
+
+def is_applied(identity: str, ddl: Sequence[str], catalog: Catalog) -> bool:
+    """Whether an index that was advised is there by now, under the name proposed or any other."""
+    for table in catalog.tables.values():
+        for index in table.indexes if identity.startswith(f"{CODE}:{table.qualified}(") else ():
+            named = any(f" {quoted(index.name)} ON " in each for each in ddl)
+            down = index.descending or (False,) * len(index.keys)
+            keys = [quoted(key) + " DESC" * desc for key, desc in zip(index.keys, down, strict=False)]
+            leads = any(
+                _identity(table.qualified, keys[:size]) == identity for size in range(1, len(keys) + 1)
+            )
+            if index.valid and (named or (leads and index.plain)):
+                return True
+    return False
 
 
 def _evidence(subject: Subject, proof: Proof, catalog: Catalog, name: str) -> Evidence:

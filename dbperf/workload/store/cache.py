@@ -42,18 +42,20 @@ def put_facts(where: str | os.PathLike[str], version: str, bodies: Mapping[State
 
 
 def get_plans(
-    where: str | os.PathLike[str], target: str, valid_for: str, wanted: Collection[Plan]
+    where: str | os.PathLike[str], target: str, valid_for: str, wanted: Collection[int]
 ) -> dict[Plan, str]:
-    """The plans that are known for a target in the state `valid_for`. Raises StoreError."""
+    """All plans of statements, by id, that are known for a target in the state `valid_for`.
+
+    Raises StoreError.
+    """
     columns = tables.plan.c
     query = select(tables.plan).where(
         columns.target == target,
         columns.valid_for == valid_for,
-        columns.statement_id.in_({statement for statement, _ in wanted}),
+        columns.statement_id.in_(set(wanted)),
     )
     with opened(where) as connection:
-        known = {(row.statement_id, row.key): row.body for row in connection.execute(query)}
-    return {each: known[each] for each in wanted if each in known}
+        return {(row.statement_id, row.key): row.body for row in connection.execute(query)}
 
 
 def put_plans(where: str | os.PathLike[str], target: str, valid_for: str, bodies: Mapping[Plan, str]) -> None:
@@ -62,3 +64,10 @@ def put_plans(where: str | os.PathLike[str], target: str, valid_for: str, bodies
     rows = [{"statement_id": each, "key": key, "body": body} | common for (each, key), body in bodies.items()]
     with opened(where, "write") as connection:
         put(connection, tables.plan, rows)
+
+
+def salt(where: str | os.PathLike[str]) -> bytes:
+    """What a store hides values with where it only has to know them again. Raises StoreError."""
+    query = select(tables.meta.c.value).where(tables.meta.c.key == "id")
+    with opened(where) as connection:
+        return str(connection.execute(query).scalar()).encode()

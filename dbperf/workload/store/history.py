@@ -16,7 +16,6 @@ from dbperf.errors import InputError
 from dbperf.model.recommendation import Recommendation
 from dbperf.model.report import Report
 from dbperf.workload.store import tables
-from dbperf.workload.store.connect import make_history
 from dbperf.workload.store.read import opened
 from dbperf.workload.store.rows import Row, put
 
@@ -64,7 +63,6 @@ def remember(
     found = {each.id: each for each in report.recommendations}
     evidence = {key: json.dumps(asdict(each)) for key, each in found.items()}
     with opened(where, "maintain") as connection:
-        make_history(connection)
         put(connection, tables.run, [run | server])
         rows = [{"run_id": run_id, "recommendation_id": key, "evidence": evidence[key]} for key in found]
         put(connection, tables.finding, rows)
