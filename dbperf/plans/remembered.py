@@ -36,21 +36,29 @@ def remembered(target: Target, store: str, statements: Sequence[Statement]) -> I
     """`target`, with what a store remembers of `statements`; what is new is kept when the block ends well.
 
     A plan holds as long as the tables it reads, with their indexes, statistics and sizes, the names of all
-    tables and the planner's settings are what they were. Raises StoreError.
+    tables and the planner's settings are what they were. Where the store fails, all is made again.
     """
+    try:
+        asking = _asking(target, store, statements)
+    except StoreError:
+        yield target
+        return
+    yield asking
+    with suppress(StoreError):
+        if asking.new_facts:
+            cache.put_facts(store, asking.version, asking.new_facts)
+        if asking.new_plans:
+            cache.put_plans(store, target.catalog.database, asking.state, asking.new_plans)
+
+
+def _asking(target: Target, store: str, statements: Sequence[Statement]) -> Remembered:
     asking = Remembered(target, cache.salt(store), statements)
-    database = target.catalog.database
     prints = [(each.fingerprint, each.dialect) for each in statements]
     asking.known_facts = cache.get_facts(store, asking.version, prints)
     if asking.state:
         ids = set(asking.ids.values())
-        asking.known_plans = cache.get_plans(store, database, asking.state, ids)
-    yield asking
-    with suppress(StoreError):  # read-only, say: then they are made again next time
-        if asking.new_facts:
-            cache.put_facts(store, asking.version, asking.new_facts)
-        if asking.new_plans:
-            cache.put_plans(store, database, asking.state, asking.new_plans)
+        asking.known_plans = cache.get_plans(store, target.catalog.database, asking.state, ids)
+    return asking
 
 
 class Remembered:
