@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import random
+import sys
 import threading
 import time
 from collections import deque
@@ -28,6 +29,7 @@ from dbperf.model.workload import Observed, Unseen, Writer, combined
 LAST_SECONDS = 2.0
 """How long the end of a process is held up at most."""
 _FORK_SECONDS = 0.2
+_IMPORT_SECONDS = 10.0
 _STRINGS_KEPT = 20_000
 _DOUBLINGS = 5  # of the time to the next try, while a sink fails
 
@@ -141,15 +143,32 @@ class _Request:
 class _Mailbox:
     """Requests to the thread. Waiting allocates nothing that sets the garbage collector off."""
 
+    server: int | None = None
+    """The thread's identity."""
+
     def __init__(self) -> None:
         self._requests: deque[_Request] = deque()
         self._full = _thread.allocate_lock()
         self._full.acquire()
 
-    def put(self, request: _Request) -> None:
+    def ask(self, request: _Request, within: float) -> None:
+        """Have the thread answer; returns after `within` seconds at the latest, but waits for an import.
+
+        That ends, unlike a sink that hangs, and a child that is forked in the middle of it can never
+        import the same module again.
+        """
         self._requests.append(request)
         with contextlib.suppress(RuntimeError):  # it is open already
             self._full.release()
+        deadline = time.monotonic() + _IMPORT_SECONDS
+        while not request.done.wait(within) and self._is_importing() and time.monotonic() < deadline:
+            within = _FORK_SECONDS
+
+    def _is_importing(self) -> bool:
+        frame = sys._current_frames().get(self.server or 0)
+        while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+            frame = frame.f_back
+        return frame is not None
 
     def wait(self, seconds: float) -> None:
         """Until there may be a request, or for `seconds`."""
@@ -203,7 +222,7 @@ class Flusher:
             if self._mailbox is None:
                 mailbox = self._mailbox = _Mailbox()
                 try:
-                    _thread.start_new_thread(self._serve, (mailbox,))
+                    mailbox.server = _thread.start_new_thread(self._serve, (mailbox,))
                 except RuntimeError:  # no threads left, or none any more: `finish` writes
                     self._mailbox = None
 
@@ -240,8 +259,7 @@ class Flusher:
         if request.stop:
             self._mailbox = None
         if mailbox is not None:
-            mailbox.put(request)
-            request.done.wait(within)
+            mailbox.ask(request, within)
         elif self._writing.acquire(timeout=within):
             try:
                 self._answer(request)
