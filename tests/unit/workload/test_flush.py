@@ -6,9 +6,12 @@ import gc
 import os
 import pickle
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -351,3 +354,30 @@ def test_a_fork_in_the_middle_of_a_flush(engine: sa.Engine, flusher: Flusher, si
     sink.meanwhile = lambda: None
     flusher.flush(30)
     assert sink.written == [({"select 1": 1}, NONE)]
+
+
+def test_a_fork_waits_for_an_import(
+    engine: sa.Engine,
+    flusher: Flusher,
+    sink: Memory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import builtins; builtins.slowly(); done = True")
+    monkeypatch.syspath_prepend(tmp_path)
+    importing, release = threading.Event(), threading.Event()
+    monkeypatch.setattr("builtins.slowly", lambda: (importing.set(), release.wait(30)), raising=False)
+    monkeypatch.setattr(flush, "_FORK_SECONDS", 0.01)
+
+    def create(writer: Writer) -> Memory:
+        import_module("slow_to_import")
+        return sink
+
+    capture = Capture(engine.dialect, "here", Resolved(), flusher.awake)
+    flusher.add("key", create, NEVER, capture.observations, lambda: capture)
+    ask(engine, "select 1")
+    assert importing.wait(30)
+    threading.Timer(0.2, release.set).start()
+    flusher.before_fork()
+    assert sys.modules["slow_to_import"].done
+    flusher.after_fork_in_parent()
