@@ -20,6 +20,8 @@ MAX_SETS = 5
 
 _PAGE = re.compile(r"\b(LIMIT|OFFSET)\s+\$(\d+)", re.IGNORECASE)
 _NUMBER = re.compile(r"\$(\d+)")
+_ANY = re.compile(r"\bSELECT\s+\$(\d+)(?:\s+AS\s+\w+)?\s+FROM\b", re.IGNORECASE)
+"""The `1` of EXISTS (SELECT 1 FROM …), which a template has as a parameter: any value serves."""
 _PAGE_VALUES = {"LIMIT": 20, "OFFSET": 0}
 _BY_VALUE = frozenset({Role.EQUALITY, Role.IN, Role.RANGE, Role.IS_NULL, Role.JOIN})
 
@@ -63,6 +65,8 @@ def _choices(number: int, sql: str, facts: StatementFacts, catalog: Catalog) -> 
     for word, page in _PAGE.findall(sql):
         if int(page) == number:
             return [_PAGE_VALUES[word.upper()]]
+    if str(number) in _ANY.findall(sql):
+        return [1]
     for column in facts.columns:
         for use in column.uses:
             if use.parameter == number:

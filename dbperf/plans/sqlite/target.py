@@ -62,7 +62,7 @@ class SqliteTarget:
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """See Target.explain. The cost of a statement that reads nothing is 0: it is not executed."""
         if parameters is None:
-            raise StatementError("its steps cannot be counted: no values are known for its parameters")
+            raise StatementError(_NO_VALUES)
         plan = self.plan(sql, parameters)
         if not plan.scans():
             return plan
@@ -95,6 +95,9 @@ class SqliteTarget:
                 analyze_statement(_numbered(sql), "sqlite", self.columns), self.catalog
             )
         return self._known[sql]
+
+
+_NO_VALUES = "its steps cannot be counted, for no values of its parameters are known: record them, too"
 
 
 def _numbered(sql: str) -> str:

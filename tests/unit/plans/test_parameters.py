@@ -52,6 +52,11 @@ def test_what_is_written_does_not_matter() -> None:
     assert {each.parameters[0] for each in found.samples} == {None}
 
 
+def test_the_constant_of_exists_is_any_value() -> None:
+    exists = "SELECT * FROM orders WHERE EXISTS (SELECT $1 AS anon_1 FROM orders o WHERE o.status = $2)"
+    assert [each.parameters for each in sets(exists).samples] == [(1, "done"), (1, "lost")]
+
+
 def test_without_parameters_there_is_one_set() -> None:
     assert sets("SELECT * FROM orders WHERE status = 'open'") == ParameterSets(
         "none", (Sample("SELECT * FROM orders WHERE status = 'open'"),)

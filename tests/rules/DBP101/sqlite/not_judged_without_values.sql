@@ -9,7 +9,7 @@ SELECT * FROM nowhere;
 SELECT f(owner) FROM orders;
 PRAGMA journal_mode = WAL;
 -- expect
-verdict: not explained: its steps cannot be counted: no values are known for its parameters
+verdict: not explained: its steps cannot be counted, for no values of its parameters are known: record them, too
 verdict: not explained: SQLite finds a syntax error
 verdict: not explained: no such table: nowhere
 verdict: not explained: no such function: f
