@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 from dbperf.capture.callsite import Spot
 from dbperf.capture.parameters import together
@@ -17,6 +18,20 @@ from dbperf.model.histogram import bucket_of
 
 _SITES_KEPT = 64
 _COUNTS = ("calls", "parameter_sets", "rows", "errors", "cancellations", "execute_ns")
+_counts = attrgetter(*_COUNTS)
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+class _Taken(NamedTuple):
+    """What of a slot was handed over already."""
+
+    counts: tuple[int, ...] = (0,) * len(_COUNTS)
+    latency: dict[int, int] = {}  # noqa: RUF012  nobody writes into these
+    sites: dict[tuple[int, int], int] = {}  # noqa: RUF012
+    samples: list[Any] = []  # noqa: RUF012
+
+
+_NOTHING = _Taken()
 
 
 class Slot:
@@ -43,7 +58,7 @@ class Slot:
 
     def __init__(self, *, clean: bool = False) -> None:
         self.clean = clean
-        self.taken: Slot | None = None
+        self.taken = _NOTHING
         self.calls = self.parameter_sets = self.rows = 0
         self.errors = self.cancellations = self.execute_ns = 0
         self.latency: dict[int, int] = {}
@@ -78,20 +93,21 @@ class Slot:
 
     def take(self) -> Slot:
         """What came since the last call. Another thread may be writing: what is missed comes next time."""
-        now, before, fresh = Slot(), self.taken or Slot(), Slot()
-        now.add(self)
-        for name in _COUNTS:
-            setattr(fresh, name, getattr(now, name) - getattr(before, name))
-        for bucket, count in now.latency.items():
-            if more := count - before.latency.get(bucket, 0):
-                fresh.latency[bucket] = more
-        for key, (spot, calls) in now.sites.items():
-            if more := calls - before.sites.get(key, (spot, 0))[1]:
-                fresh.sites[key] = [spot, more]
-        given = {id(each) for each in before.samples}  # which `taken` keeps alive, so an id is theirs alone
+        before, sites = self.taken, self.sites.copy()
+        calls = {key: site[1] for key, site in sites.items()}
+        self.taken = now = _Taken(_counts(self), self.latency.copy(), calls, self.samples.copy())
+        fresh = Slot()
+        for name, count, known in zip(_COUNTS, now.counts, before.counts, strict=True):
+            setattr(fresh, name, count - known)
+        fresh.latency = _more(now.latency, before.latency)
+        fresh.sites = {key: [sites[key][0], more] for key, more in _more(calls, before.sites).items()}
+        given = {id(each) for each in before.samples}  # which `before` keeps alive, so an id is theirs alone
         fresh.samples = [each for each in now.samples if id(each) not in given]
-        self.taken = now
         return fresh
+
+
+def _more(now: dict[_Key, int], before: dict[_Key, int]) -> dict[_Key, int]:
+    return {key: more for key, count in now.items() if (more := count - before.get(key, 0))}
 
 
 class Recorder:
