@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from dbperf.model.workload import Writer
-    from dbperf.workload.flush import Flusher, Sink
+    from dbperf.workload.flush import Flusher
+    from dbperf.workload.outlet import Sink
 
 # The handle lives on the dialect instance: an engine, its `execution_options()` copies and its asyncio
 # proxy share one dialect, and the handle goes when they go.

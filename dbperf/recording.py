@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from dbperf.model.workload import Observed, Unseen, Writer
-    from dbperf.workload.flush import Sink
+    from dbperf.workload.outlet import Sink
 
 FOLDER, PARAMETERS = "DBPERF_RECORD", "DBPERF_RECORD_PARAMETERS"
 _LOWEST = (2, 0, 30)

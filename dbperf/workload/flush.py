@@ -11,121 +11,20 @@ import _thread
 import atexit
 import contextlib
 import gc
-import logging
 import os
-import platform
-import random
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from dbperf.errors import DbperfError
-from dbperf.model.workload import Observed, Unseen, Writer, combined
+from dbperf.workload.outlet import CreateSink, Outlet, Sink, Source
 
 LAST_SECONDS = 2.0
 """How long the end of a process is held up at most."""
 _FORK_SECONDS = 0.2
 _IMPORT_SECONDS = 10.0
-_STRINGS_KEPT = 20_000
-_DOUBLINGS = 5  # of the time to the next try, while a sink fails
-
-
-class Source(Protocol):
-    """What hands over what it saw since it was last asked."""
-
-    def fresh(self) -> tuple[list[Observed], Unseen]: ...
-
-
-class Sink(Protocol):
-    """Where a process writes what it saw. Used by one thread at a time."""
-
-    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
-        """Write all or nothing. Raises to be offered the same again, with more. `at`: seconds since 1970."""
-
-    def close(self) -> None: ...
-
-
-CreateSink = Callable[[Writer], Sink]
-
-
-@dataclass(slots=True)
-class _Outlet:
-    """A sink, made when it is needed, and what waits for it."""
-
-    create: CreateSink
-    seconds: float
-    due: float
-    sources: list[tuple[Source, Callable[[], object]]] = field(default_factory=list)
-    sink: Sink | None = None
-    pending: list[Observed] = field(default_factory=list)
-    unseen: Unseen = field(default_factory=Unseen)
-    failures: int = 0
-    """In a row."""
-    warned: bool = False
-
-    def begin(self, now: float) -> None:
-        """Make the sink before there is something to write: a spool says that its process is alive."""
-        if self.sink is None and not self.failures:
-            try:
-                self.open(now)
-            except Exception:  # noqa: BLE001  it is said when there is something to write
-                self.failures += 1
-
-    def open(self, now: float) -> Sink:
-        if self.sink is None:
-            number = int.from_bytes(os.urandom(8), "big") >> 1
-            self.sink = self.create(Writer(number, platform.node(), os.getpid(), now))
-        return self.sink
-
-    def flush(self, now: float) -> None:
-        """Write what is new and what waits; what cannot be written waits on."""
-        try:
-            self._collect()
-            if self.pending or self.unseen != Unseen():
-                self.open(now).write(now, self.pending, self.unseen)
-                self.pending, self.unseen, self.failures = [], Unseen(), 0
-        except Exception as failure:  # noqa: BLE001  never into the application
-            self.failures += 1
-            self.unseen += Unseen(flush_failures=1)
-            self._warn(failure)
-
-    def pause(self) -> float:
-        """Seconds to the next flush. Processes that were started together do not go on writing together."""
-        return self.seconds * (1 << min(self.failures, _DOUBLINGS)) * random.SystemRandom().uniform(0.9, 1.1)
-
-    def _collect(self) -> None:
-        for each in self.sources.copy():
-            source, owner = each
-            gone = owner() is None  # asked first: what it sees until it goes is then in `fresh`
-            observed, unseen = source.fresh()
-            self.pending += observed
-            self.unseen += unseen
-            if gone:
-                self.sources.remove(each)
-        self.pending = combined(self.pending)
-        if excess := self.pending[_STRINGS_KEPT:]:
-            del self.pending[_STRINGS_KEPT:]
-            self.unseen += Unseen(folded_calls=sum(each.calls for each in excess))
-
-    def _warn(self, failure: Exception) -> None:
-        if self.warned:
-            return
-        self.warned = True
-        # Our own errors are written for users; another's message may quote data, or a password.
-        with contextlib.suppress(Exception):
-            reason = str(failure) if isinstance(failure, DbperfError) else type(failure).__name__
-            logging.getLogger("dbperf").warning(
-                "what ran cannot be written for now (%s); it is kept and tried again", reason
-            )
-
-    def close(self) -> None:
-        with contextlib.suppress(Exception):
-            if self.sink is not None:
-                self.sink.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +89,8 @@ class Flusher:
         self.collector = True
         # Held here, because tools that freeze time for tests replace the functions in every module.
         self._clock, self._monotonic = time.time, time.monotonic
-        self._outlets: dict[Hashable, _Outlet] = {}
-        self._inherited: list[Sink | None] = []
+        self._outlets: dict[Hashable, Outlet] = {}
+        self._inherited: list[Sink] = []
         self._start_empty()
 
     def _start_empty(self) -> None:
@@ -210,7 +109,7 @@ class Flusher:
         """
         outlet = self._outlets.get(key)
         if outlet is None:
-            new = _Outlet(create, seconds, due=self._monotonic() + seconds)
+            new = Outlet(create, seconds, due=self._monotonic() + seconds)
             outlet = self._outlets.setdefault(key, new)
         outlet.sources.append((source, owner))
 
@@ -250,9 +149,9 @@ class Flusher:
         """Start empty. The parent's sinks are the parent's: neither used nor closed, so they are kept."""
         self._start_empty()
         for outlet in self._outlets.values():
-            self._inherited.append(outlet.sink)
-            outlet.sink, outlet.pending, outlet.unseen = None, [], Unseen()
-            outlet.sources = [each for each in outlet.sources if each[1]() is not None]
+            if outlet.sink is not None:
+                self._inherited.append(outlet.sink)
+            outlet.start_empty()
 
     def _ask(self, request: _Request, within: float) -> None:
         mailbox = self._mailbox
@@ -274,11 +173,13 @@ class Flusher:
             collecting = not self.collector and gc.isenabled()
             if collecting:
                 gc.disable()
-            with self._writing:
-                going_on = self._serve_once(mailbox)
-                seconds = self._until_due()
-            if collecting:
-                gc.enable()
+            try:
+                with self._writing:
+                    going_on = self._serve_once(mailbox)
+                    seconds = self._until_due()
+            finally:
+                if collecting:
+                    gc.enable()
 
     def _serve_once(self, mailbox: _Mailbox) -> bool:
         """Do what is asked for and what is due; whether to go on."""
@@ -305,7 +206,7 @@ class Flusher:
                 outlet.close()
         request.done.set()
 
-    def _flush(self, outlets: list[_Outlet]) -> None:
+    def _flush(self, outlets: list[Outlet]) -> None:
         for outlet in outlets:
             outlet.flush(self._clock())
             outlet.due = self._monotonic() + outlet.pause()

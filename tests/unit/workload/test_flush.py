@@ -21,8 +21,9 @@ from dbperf.capture import Capture
 from dbperf.errors import InputError
 from dbperf.model.workload import Observed, Unseen, Writer
 from dbperf.settings import Resolved
-from dbperf.workload import flush
+from dbperf.workload import flush, outlet
 from dbperf.workload.flush import Flusher
+from dbperf.workload.outlet import Outlet
 
 NEVER = 10_000.0  # seconds: flushed when the test says so
 NONE = Unseen()
@@ -164,15 +165,15 @@ def test_a_sink_that_cannot_be_made_is_tried_again(engine: sa.Engine, flusher: F
 
 
 def test_a_sink_that_fails_is_tried_less_often_and_then_as_before() -> None:
-    outlet = flush._Outlet(Memory().create, seconds=1.0, due=0.0)
-    for outlet.failures, seconds in ((0, 1), (1, 2), (2, 4), (5, 32), (50, 32), (0, 1)):
-        assert seconds * 0.9 <= outlet.pause() <= seconds * 1.1
+    failing = Outlet(Memory().create, seconds=1.0, due=0.0)
+    for failing.failures, seconds in ((0, 1), (1, 2), (2, 4), (5, 32), (50, 32), (0, 1)):
+        assert seconds * 0.9 <= failing.pause() <= seconds * 1.1
 
 
 def test_more_strings_than_there_is_room_for(
     engine: sa.Engine, flusher: Flusher, sink: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flush, "_STRINGS_KEPT", 2)
+    monkeypatch.setattr(outlet, "_STRINGS_KEPT", 2)
     sink.failure = RuntimeError()
     follow(engine, flusher, sink)
     ask(engine, "select 1", "select 2", "select 3", "select 3")
