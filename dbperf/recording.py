@@ -35,11 +35,10 @@ def environment(folder: str, *, parameters: bool) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(path), FOLDER: folder, PARAMETERS: "1" if parameters else ""}
 
 
-def note(word: str) -> None:
+def note(word: str, more: str = "") -> None:
     """Leave a word for `record`, which explains by it why nothing was recorded."""
     with contextlib.suppress(Exception):
-        path = os.path.join(os.environ[FOLDER], f"{word}.note")
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        Path(os.environ[FOLDER], f"{word}.note").write_text(more, "utf-8")
 
 
 def follow(engine: Engine) -> None:
@@ -48,15 +47,20 @@ def follow(engine: Engine) -> None:
 
     version = tuple(int(part) for part in sqlalchemy.__version__.split(".")[:3] if part.isdigit())
     if version < _LOWEST:
-        note(f"sqlalchemy-{sqlalchemy.__version__}")
+        note("sqlalchemy", sqlalchemy.__version__)
         return
     if engine.get_execution_options().get("dbperf_internal"):
         return
     from dbperf.engine import instrument
+    from dbperf.errors import InputError
     from dbperf.settings import Settings
 
-    perf = instrument(engine, Settings(capture_parameters=bool(os.environ.get(PARAMETERS))))
-    note("engine" if perf.settings.enabled else "disabled")
+    try:
+        perf = instrument(engine, Settings(capture_parameters=bool(os.environ.get(PARAMETERS))))
+    except InputError as error:
+        note("settings", str(error))
+    else:
+        note("engine" if perf.settings.enabled else "disabled")
 
 
 class _Over:

@@ -1,8 +1,8 @@
 """`dbperf record` puts this folder first on PYTHONPATH, so every Python that a program starts runs this.
 
 It must do no harm in any Python from 3.6 on and in any environment, with or without dbperf: it never raises
-or prints, and where SQLAlchemy is not imported it costs next to nothing. Empty files in the recording's
-folder say how far it got.
+or prints, and where SQLAlchemy is not imported it costs next to nothing. Notes in the recording's folder
+say how far it got.
 """
 
 import atexit
@@ -18,12 +18,19 @@ _PACKAGES = os.path.dirname(os.path.dirname(_HERE))
 _HOOKED = "sqlalchemy.engine.create"
 
 
-def _note(word: str) -> None:
+def _note(word: str, more: str = "") -> None:
     try:
-        path = os.path.join(os.environ["DBPERF_RECORD"], word + ".note")
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        with open(os.path.join(os.environ["DBPERF_RECORD"], word + ".note"), "w") as file:
+            file.write(more)
     except Exception:  # noqa: BLE001, S110  nobody is listening
         pass
+
+
+def _harmlessly(function: "Any", *arguments: "Any") -> None:
+    try:
+        function(*arguments)
+    except Exception as error:  # noqa: BLE001  never into the program
+        _note("failed", type(error).__name__)
 
 
 class _Hook:
@@ -33,9 +40,10 @@ class _Hook:
         if name != _HOOKED:
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            spec = find_spec and find_spec(name, path, target)
             if spec is not None:
-                _patch_after(spec.loader)
+                _harmlessly(_patch_after, spec.loader)
                 return spec
         return None
 
@@ -57,12 +65,9 @@ def _patch_after(loader: "Any") -> None:
     def exec_module(module: "Any") -> None:
         del loader.exec_module
         original(module)
-        _patch(module)
+        _harmlessly(_patch, module)
 
-    try:
-        loader.exec_module = exec_module
-    except AttributeError:
-        _note("unhooked")
+    loader.exec_module = exec_module
 
 
 def _patch(module: "Any") -> None:
@@ -79,7 +84,7 @@ def _patch(module: "Any") -> None:
             # The traceback is the one the program would see without us.
             error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
             raise
-        _follow(engine)
+        _harmlessly(_follow, engine)
         return engine
 
     for name, loaded in list(sys.modules.items()):
@@ -90,14 +95,13 @@ def _patch(module: "Any") -> None:
 
 
 def _follow(engine: "Any") -> None:
-    try:
-        from dbperf import recording
+    from dbperf import recording
 
-        recording.follow(engine)
+    recording.follow(engine)
+    flush = sys.modules.get("dbperf.workload.flush")
+    if flush is not None:
         # `_finish` does it, later: it was registered before all else.
-        atexit.unregister(sys.modules["dbperf.workload.flush"].flusher.finish)
-    except Exception as error:  # noqa: BLE001  never into the program
-        _note("failed-" + type(error).__name__)
+        atexit.unregister(flush.flusher.finish)
 
 
 def _finish() -> None:
@@ -112,7 +116,7 @@ def _begin() -> None:
         return
     _note("started")
     if sys.version_info < (3, 11):  # noqa: UP036  any Python may get here
-        _note("python-{}.{}.{}".format(*sys.version_info[:3]))
+        _note("python", "{}.{}.{}".format(*sys.version_info[:3]))
         return
     atexit.register(_finish)
     sys.meta_path.insert(0, _Hook())
@@ -121,12 +125,9 @@ def _begin() -> None:
         _patch(sys.modules[_HOOKED])
 
 
-try:
-    _begin()
-except Exception as error:  # noqa: BLE001  never into the program
-    _note("failed-" + type(error).__name__)
+_harmlessly(_begin)
 
 # This folder is off sys.path, so what is imported now is what would have been without it: a sitecustomize of
 # the program's, with all that it does and raises, or the ImportError that `site` expects where there is none.
-del sys.modules["sitecustomize"]
+sys.modules.pop("sitecustomize", None)
 import sitecustomize  # type: ignore[import-not-found]  # noqa: E402, F401

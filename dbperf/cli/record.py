@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dbperf.cli import child
+from dbperf.cli import USAGE, child
 from dbperf.cli.output import check_output
 from dbperf.errors import DbperfError
 from dbperf.recording import environment
@@ -58,10 +58,10 @@ def record(context: click.Context, output: Path, parameters: bool, command: tupl
     still_running = _wait_for_stragglers(spools)
     try:
         click.echo(f"dbperf: {_keep(spools, output, parameters, still_running)}", err=True)
-    except DbperfError as error:
-        kept = f"what was recorded is in {spools}: dbperf store merge {spools} --into FILE"
-        click.echo(f"dbperf: {error}; {kept}", err=True)
-        context.exit(code or 2)
+    except (DbperfError, OSError, KeyboardInterrupt) as error:
+        reason = str(error) or "interrupted"
+        click.echo(f"dbperf: {reason}; nothing is lost: dbperf store merge {spools} --into FILE", err=True)
+        context.exit(code or USAGE)
     shutil.rmtree(spools, ignore_errors=True)
     context.exit(code)
 
@@ -120,9 +120,10 @@ _WHY = (
     ("unwritten", "its processes could not write to their spool: is the disk of {folder} full?"),
     ("engine", "its engines ran no statement"),
     ("disabled", "dbperf is switched off there, by DBPERF_ENABLED or in pyproject.toml"),
-    ("sqlalchemy", "its SQLAlchemy is {version}; 2.0.30 or later is recorded"),
-    ("python", "its Python is {version}; 3.11 or later is recorded"),
-    ("failed", "dbperf could not be loaded there ({version}): install it beside SQLAlchemy"),
+    ("settings", "dbperf's settings there cannot be used: {more}"),
+    ("sqlalchemy", "its SQLAlchemy is {more}; 2.0.30 or later is recorded"),
+    ("python", "its Python is {more}; 3.11 or later is recorded"),
+    ("failed", "dbperf could not be loaded there ({more}): install it beside SQLAlchemy"),
     ("started", f"Python ran, and no SQLAlchemy engine was made by create_engine: {_INSTEAD}"),
     (
         "",
@@ -134,8 +135,6 @@ _WHY = (
 
 def _nothing(spools: Path) -> str:
     """Why nothing was recorded, from the notes of how far processes got, and what to do."""
-    notes = {
-        word: version for word, _, version in (path.stem.partition("-") for path in spools.glob("*.note"))
-    }
+    notes = {path.stem: path.read_text("utf-8", "replace") for path in spools.glob("*.note")}
     word, why = next(each for each in _WHY if each[0] in {*notes, ""})
-    return f"nothing recorded: {why.format(version=notes.get(word, ''), folder=spools.parent)}"
+    return f"nothing recorded: {why.format(more=notes.get(word, ''), folder=spools.parent)}"
