@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -167,39 +168,24 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(node[key])
 
 
-WRONG = (
-    None,
-    -1,
-    0,
-    2**63 - 1,
-    10**400,
-    1e308,
-    -1e308,
-    True,
-    "",
-    "\x1b\u202e\udc80<",
-    [],
-    ["x"],
-    {},
-    {"x": []},
-)
+WRONG = (None, -1, 2**63 - 1, 10**400, -1e308, "\x1b\u202e\udc80<", [], {})
 
 
-def test_no_value_anywhere_crashes_a_renderer(shop: Report) -> None:
-    document = json.loads(render(replace(shop, applied=True)))
+def test_no_value_anywhere_crashes_a_renderer(shop: Report, index: Recommendation) -> None:
+    small = replace(
+        shop, statements=shop.statements[:1], recommendations=(replace(index, evidence=index.evidence[1:]),)
+    )
+    document = json.loads(render(replace(small, applied=True)))
     refused: list[str] = []
-    accepted = 0
-    for container, key in places(document):
-        kept = container[key]
-        for value in WRONG:
+    for value in WRONG:
+        spoilt = copy.deepcopy(document)
+        for container, key in list(places(spoilt)):
+            kept = container[key]
             container[key] = value
             try:
-                report = parse(json.dumps(document))
+                html.render(parse(json.dumps(spoilt)))
             except InputError as error:
                 refused.append(str(error))
-            else:
-                accepted += 1
-                in_every_format(report)
-        container[key] = kept
-    assert accepted > 200
+                container[key] = kept
+        in_every_format(parse(json.dumps(spoilt)))  # wrong wherever it may be
     assert all(line.isprintable() and len(line) < 400 for line in refused)
