@@ -13,7 +13,10 @@ ENVIRONMENTS = ("production", "staging", "disposable")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The database a report is about; `database` is host/port/name, never a user or a password."""
+    """The database a report is about; `database` is host/port/name, never a user or a password.
+
+    `environment` is "" where the statements were judged on no database yet.
+    """
 
     database: str
     server_version: str

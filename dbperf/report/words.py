@@ -13,8 +13,8 @@ from dbperf.model.report import Coverage, Report, StatementReport
 from dbperf.report.format import cost, duration, factor, plural, size
 
 HOW_TO_RECORD = (
-    "Run the application on dbperf.create_engine(url), or on its own engine with ?plugin=dbperf in the URL, "
-    "and save its workload; or give statements with --sql FILE."
+    "Run the application under dbperf record, or on dbperf.create_engine(url) and save its workload; or give "
+    "statements with --sql FILE."
 )
 """Said where a report has no statement."""
 
@@ -241,6 +241,8 @@ def _overall(recommendation: Recommendation) -> str:
 
 def _no_finding(report: Report) -> str:
     explained, seen = report.coverage.explained, report.coverage.seen
+    if not report.target.environment and report.statements:
+        return f"Not judged yet: {plural(seen, 'statement')}, as captured"
     if not report.statements:
         return "Nothing to judge: the workload has no statement for this database"
     if not explained:

@@ -1,4 +1,4 @@
-"""`dbperf report`: what was saved with --format json, rendered again."""
+"""`dbperf report`: what was saved with --format json or kept in a store, rendered again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from dbperf.model.workload import Statement, Workload
+from dbperf.workload.file import save
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import CommandLine
@@ -68,6 +71,24 @@ def test_what_is_no_file_of_a_report(dbperf: CommandLine) -> None:
     with (dbperf.folder / "large").open("wb") as file:
         file.truncate(100_000_001)  # of holes
     assert dbperf.refused("report", "large") == "dbperf: large: larger than any dbperf report"
+
+
+def test_the_last_report_of_a_store(dbperf: CommandLine, db: str) -> None:
+    sql = "SELECT * FROM item WHERE owner = $1"
+    save(
+        Workload((Statement(sql, "f1", "postgresql", "h/1/shop", 3, 3, 9, 0, 0, 0.5),)),
+        dbperf.folder / "w.db",
+    )
+    captured = dbperf("report", "w.db").stdout
+    assert captured.startswith("Not judged yet: 1 statement, as captured\nshop (h, port 1) · 1 statement")
+    assert captured.endswith("not judged yet: dbperf analyze --db URL --workload w.db\n")
+    document = dbperf("report", "w.db", "--format", "json").stdout
+    dbperf.write("r.json", document)
+    assert dbperf("report", "r.json", "--format", "json").stdout == document
+
+    analyzed = dbperf("analyze", "--db", db, "--workload", "w.db", "--environment", "disposable")
+    assert "item has no index on (owner)" in analyzed.stdout
+    assert dbperf("report", "w.db").stdout == analyzed.stdout
 
 
 PIPE = """
