@@ -93,3 +93,9 @@ def test_a_machine_without_libpq_is_told_what_to_install(unpacked: Path) -> None
     done = python(unpacked, *command, PSYCOPG_IMPL="none")
     told = "dbperf: psycopg finds no libpq on this machine: pip install 'psycopg[binary]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+    done = python(unpacked, "-m", "dbperf", "store", "info", "postgresql://db/app", PSYCOPG_IMPL="none")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        told.replace("psycopg", "db/5432/app: psycopg", 1),
+    )

@@ -34,8 +34,6 @@ def told(error: Exception, password: str) -> str:
     original = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(original, OSError):
         return original.strerror or type(original).__name__
-    if isinstance(original, ImportError):
-        return "psycopg finds no libpq on this machine: pip install 'psycopg[binary]'"
     if isinstance(original, sqlite3.Error):
         return _of_sqlite(original)
     if known := _POSTGRES.get(getattr(original, "sqlstate", None) or ""):

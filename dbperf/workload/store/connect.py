@@ -76,7 +76,7 @@ def telling(place: Place) -> Iterator[None]:
     """Turns what the driver and the system say into StoreError, one line."""
     try:
         yield
-    except (DBAPIError, sqlite3.Error, OSError, ImportError) as error:
+    except (DBAPIError, sqlite3.Error, OSError) as error:
         password = place.url.password if place.url else None
         raise StoreError(f"{place.label}: {told(error, str(password or ''))}") from error
     except (TypeError, ValueError) as error:  # text, or a number, that dbperf did not write
@@ -106,12 +106,16 @@ def open_engine(place: Place, mode: Mode, *, private: bool = False, keep: bool =
         "tcp_user_timeout": 2 * _PATIENCE * 1000,
         "keepalives_idle": _PATIENCE,
     }
-    return create_engine(
-        place.url or "",
-        poolclass=QueuePool if keep else NullPool,
-        execution_options={"dbperf_internal": True, "dbperf_mode": mode},
-        connect_args=options,
-    )
+    try:
+        return create_engine(
+            place.url or "",
+            poolclass=QueuePool if keep else NullPool,
+            execution_options={"dbperf_internal": True, "dbperf_mode": mode},
+            connect_args=options,
+        )
+    except ImportError:
+        how = "psycopg finds no libpq on this machine: pip install 'psycopg[binary]'"
+        raise StoreError(f"{place.label}: {how}") from None
 
 
 @contextmanager
@@ -132,12 +136,13 @@ def _prepare(connection: Connection, patience: int) -> None:
         "search_path": SCHEMA,
         "statement_timeout": f"{patience}s",
         "idle_in_transaction_session_timeout": f"{patience}s",
-        "lock_timeout": f"{_LONGEST_LOCK}s",
+        "lock_timeout": f"{patience or _LONGEST_LOCK}s",
     }
-    connection.execute(select(*(func.set_config(*each, True) for each in settings.items())))
+    prepared = [func.set_config(*each, True) for each in settings.items()]
     if mode != "read":
         lock = func.pg_advisory_xact_lock if mode == "alone" else func.pg_advisory_xact_lock_shared
-        connection.execute(select(lock(_TABLES)))
+        prepared.append(lock(_TABLES))
+    connection.execute(select(*prepared))
     if mode == "maintain":
         connection.execute(select(func.pg_advisory_xact_lock(_MAINTENANCE)))
 

@@ -73,8 +73,10 @@ def statement_id(statement: Statement) -> int:
 
 
 def site_id(site: CallSite) -> int:
-    """The same in every store."""
-    return hashed(storable(site.file), str(site.line), site.function)
+    """The same in every store. 48 bits, for it is in every row: among 10,000 lines, two are the same with a
+    chance of 1 in 5 million.
+    """
+    return hashed(storable(site.file), str(site.line), site.function) >> 15
 
 
 def hashed(*parts: str) -> int:
@@ -93,9 +95,10 @@ def _to_text(counter: Counter[int]) -> str:
 
 
 def _from_text(text: str) -> Counter[int]:
-    counter: Counter[int] = Counter()
-    # Equal parts are many in texts that were joined; they are counted in C before they are read.
+    # Equal parts are many in texts that were joined, and are counted in C before they are read; keys become
+    # numbers last: a month has millions of parts.
+    calls: dict[str, int] = {}
     for part, times in Counter(text.split()).items():
-        key, _, calls = part.partition("*")
-        counter[int(key)] += int(calls) * times
-    return counter
+        key, count = part.split("*")
+        calls[key] = calls.get(key, 0) + int(count) * times
+    return Counter({int(key): count for key, count in calls.items()})

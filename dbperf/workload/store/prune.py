@@ -24,7 +24,7 @@ from dbperf.workload.store.schema import check
 
 _CHUNK = 1000
 _WASTE = 0.25
-"""The share of a file that may be free; with more, the file is written anew."""
+"""The share of a file that may be free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def prune(
             drop_partitions(connection)
     if place.file:
         with telling(place):
-            _shrink(place.file)
+            _shrink(place.file, anew=hours > 0)
     return Pruned(minutes, hours, days, statements)
 
 
@@ -194,9 +194,12 @@ def _forget_sites(connection: Connection) -> None:
         connection.execute(delete(tables.site).where(tables.site.c.id.in_(unused[at : at + _CHUNK])))
 
 
-def _shrink(file: Path) -> None:
+def _shrink(file: Path, *, anew: bool) -> None:
+    """Write the file anew where much of it is free, and once a day, when hours became days: rows that came
+    one by one, between others, leave pages half empty.
+    """
     with closing(sqlite3.connect(file, timeout=5)) as connection:
         ((free,),) = connection.execute("PRAGMA freelist_count")
         ((pages,),) = connection.execute("PRAGMA page_count")
-        if free > pages * _WASTE:
+        if anew or free > pages * _WASTE:
             connection.execute("VACUUM")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = dict[str, Any]
@@ -16,14 +16,22 @@ def insert(connection: Connection, table: Table) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
+def _insert_many(connection: Connection, table: Table) -> Any:
+    """The same for `_many`: of as many rows as the arrays bound to the columns have elements."""
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    arrays = [bindparam(each.name, type_=postgresql.ARRAY(each.type)) for each in table.columns]
+    return postgresql.insert(table).from_select(list(table.columns), select(*map(func.unnest, arrays)))
+
+
 def keep(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert the rows that are not there."""
-    _many(connection, table, insert(connection, table).on_conflict_do_nothing(), rows)
+    _many(connection, table, _insert_many(connection, table).on_conflict_do_nothing(), rows)
 
 
 def put(connection: Connection, table: Table, rows: Sequence[Row], newer: str = "") -> None:
     """Insert rows or overwrite those with the same key; where `newer` is given, only if that column grows."""
-    statement = insert(connection, table)
+    statement = _insert_many(connection, table)
     new = statement.excluded
     rest = {each.name: new[each.name] for each in table.columns if not each.primary_key}
     where = new[newer] > table.c[newer] if newer else None
@@ -36,6 +44,10 @@ def _many(connection: Connection, table: Table, statement: Any, rows: Sequence[R
     # In the order of their keys: two writers that wait for each other's rows would wait for ever.
     keys = [each.name for each in table.primary_key]
     ordered = sorted(rows, key=lambda row: [row[key] for key in keys])
-    if ordered:
-        # Only with RETURNING does SQLAlchemy send many rows in one statement.
-        connection.execute(statement.returning(next(iter(table.primary_key))), ordered)
+    if not ordered:
+        return
+    if connection.dialect.name != "postgresql":
+        connection.execute(statement, ordered)
+        return
+    # One statement, always the same, however many rows: an array for each column.
+    connection.execute(statement, {name: [row[name] for row in ordered] for name in ordered[0]})

@@ -38,6 +38,18 @@ class _Seen:
         return _Seen(counts, self.unseen - other.unseen)
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Rows of this process that the store has since its write of this number, in the window that `starts`."""
+
+    number: int = -1
+    starts: int = 0
+    counts: Mapping[int, Counts] = field(default_factory=dict)
+
+    def holds(self, number: int, now: float) -> bool:
+        return (number, _minute(now)) == (self.number, self.starts)
+
+
 class StoreWriter:
     """Where a process's flusher writes.
 
@@ -52,8 +64,9 @@ class StoreWriter:
         self._writer = writer
         self._private = private
         self._tried: tuple[int, _Seen] | None = None
-        self._done = _Seen()
+        self._done: _Seen | None = None
         """What of the offered is in the store already, by a write that looked as if it had failed."""
+        self._window = _Window()
 
     def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
         """Add what was seen since the last write that ended well, in the minute of `at`, seconds since 1970.
@@ -75,12 +88,15 @@ class StoreWriter:
             now = check(connection, self._place).clock or at
             number = _introduced(connection, self._writer, now)
             if self._tried and self._tried[0] == number:
-                self._done = self._done.plus(self._tried[1])
-            self._tried = number + 1, seen.minus(self._done)
-            _add(connection, self._writer, self._tried[1], statements, now)
+                self._done = self._done.plus(self._tried[1]) if self._done else self._tried[1]
+            seen = seen.minus(self._done) if self._done else seen
+            self._tried = number + 1, seen
+            window = self._window if self._window.holds(number, now) else _Window(number, _minute(now))
+            after = _add(connection, self._writer, seen, statements, window, now)
             if self._private:
                 keep_samples(connection, list(statements.values()), now)
-        self._tried, self._done = None, _Seen()
+        self._tried = self._done = None
+        self._window = _Window(number + 1, window.starts, {**window.counts, **after})
 
     def close(self) -> None:
         """Give the connection back; a later write opens another."""
@@ -105,27 +121,35 @@ def _introduced(connection: Connection, writer: Writer, now: float) -> int:
     return number
 
 
+def _minute(at: float) -> int:
+    return int(at) // 60 * 60
+
+
 def _add(
     connection: Connection,
     writer: Writer,
     seen: _Seen,
     statements: Mapping[int, Statement],
+    window: _Window,
     now: float,
-) -> None:
-    starts = int(now) // 60 * 60
-    mine = {"starts": starts, "writer_id": writer.id}
-    before = _own_counts(connection, mine, list(seen.counts))
+) -> dict[int, Counts]:
+    """Write a process's rows and its number; the counts they have then, by statement."""
+    mine = {"starts": window.starts, "writer_id": writer.id}
+    before = {key: window.counts[key] for key in seen.counts.keys() & window.counts.keys()}
+    before |= _own_counts(connection, mine, list(seen.counts.keys() - before.keys()))
     describe(connection, [statements[key] for key in seen.counts if _news(key, seen, before)], now)
     after = {key: before[key].plus(each) if key in before else each for key, each in seen.counts.items()}
-    rows = [{"statement_id": key, **mine, **to_row(each)} for key, each in after.items()]
-    put(connection, tables.minute, rows)
+    put(connection, tables.minute, [{"statement_id": key, **mine, **to_row(after[key])} for key in after])
     columns = tables.writer.c
     more = {columns[name]: columns[name] + count for name, count in seen.unseen.items()}
     own = update(tables.writer).where(columns.id == writer.id)
     connection.execute(own.values({columns.flushes: columns.flushes + 1, **more}))
+    return after
 
 
 def _own_counts(connection: Connection, mine: Mapping[str, int], keys: Sequence[int]) -> dict[int, Counts]:
+    if not keys:
+        return {}
     columns = tables.minute.c
     query = select(tables.minute).where(
         columns.statement_id.in_(keys), *(columns[name] == value for name, value in mine.items())
