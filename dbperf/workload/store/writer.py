@@ -137,13 +137,14 @@ def _add(
     mine = {"starts": window.starts, "writer_id": writer.id}
     before = {key: window.counts[key] for key in seen.counts.keys() & window.counts.keys()}
     before |= _own_counts(connection, mine, list(seen.counts.keys() - before.keys()))
-    describe(connection, [statements[key] for key in seen.counts if _news(key, seen, before)], now)
     after = {key: before[key].plus(each) if key in before else each for key, each in seen.counts.items()}
     put(connection, tables.minute, [{"statement_id": key, **mine, **to_row(after[key])} for key in after])
     columns = tables.writer.c
     more = {columns[name]: columns[name] + count for name, count in seen.unseen.items()}
     own = update(tables.writer).where(columns.id == writer.id)
     connection.execute(own.values({columns.flushes: columns.flushes + 1, **more}))
+    # Last: who tells of the same statements at the same time waits until this is committed.
+    describe(connection, [statements[key] for key in seen.counts if _news(key, seen, before)], now)
     return after
 
 
