@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -55,8 +56,11 @@ def record(context: click.Context, output: Path, parameters: bool, command: tupl
     except DbperfError:
         shutil.rmtree(spools, ignore_errors=True)
         raise
-    still_running = _wait_for_stragglers(spools)
     try:
+        # The program has ended; a second Ctrl-C, or a supervisor that loses its patience, means us.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
+        still_running = _wait_for_stragglers(spools)
         click.echo(f"dbperf: {_keep(spools, output, parameters, still_running)}", err=True)
     except (DbperfError, OSError, KeyboardInterrupt) as error:
         reason = str(error) or "interrupted"
