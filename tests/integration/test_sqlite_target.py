@@ -228,7 +228,9 @@ def test_two_statements_in_one_text_are_refused(target: SqliteTarget) -> None:
         target.explain("SELECT * FROM orders; DELETE FROM orders", ())
 
 
-@pytest.mark.parametrize("mode", ["delete", "wal", "wal, in use", "wal, left behind"])
+@pytest.mark.parametrize(
+    "mode", ["delete", "wal", "wal, in use", "wal, in use, by a link", "wal, left behind", "wal, emptied"]
+)
 def test_the_file_is_not_touched(file: Path, mode: str) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute(f"PRAGMA journal_mode = {mode.split(',')[0]}")
@@ -239,14 +241,20 @@ def test_the_file_is_not_touched(file: Path, mode: str) -> None:
             for each in (file, file.with_name("shop.db-wal")):
                 shutil.copy(each, crashed)
             file = crashed / "shop.db"
-        elif mode != "wal, in use":
+        elif not mode.startswith("wal, in use"):
             other.close()
+        if mode == "wal, emptied":
+            file.with_name("shop.db-wal").touch()
         before = folder_of(file)
+        given_path = file
+        if mode.endswith("by a link"):
+            given_path = file.parent.parent / "link.db"
+            given_path.symlink_to(file)
 
         report = analyze(
-            Workload((given(OWNER, 7000),)), f"sqlite:///{file}", environment="disposable", verify=True
+            Workload((given(OWNER, 7000),)), f"sqlite:///{given_path}", environment="disposable", verify=True
         )
-        with open_sqlite(f"sqlite:///{file}") as target:
+        with open_sqlite(f"sqlite:///{given_path}") as target:
             assert target.explain(OWNER, (7000,)).root.rows == 10
 
         assert ids(report) == ["orders(owner)"]

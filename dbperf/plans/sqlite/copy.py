@@ -46,9 +46,8 @@ def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
     The copy is one consistent state; with a rollback journal, writers wait while it is made. Raises
     InputError or ConnectError, one line each, also when the file turns out to be damaged later.
     """
-    log = _beside(path, "-wal")
     logged = is_logged(path)
-    _check_space(path.stat().st_size + (log.stat().st_size if log.exists() else 0))
+    _check_space(path.stat().st_size + _log_size(path))
     # No statement cache: SQLite counts the steps of a prepared statement on over its runs.
     with closing(sqlite3.connect("", isolation_level=None, cached_statements=0)) as copy:
         copy.execute(f"PRAGMA cache_size = -{CACHE_BYTES // 1024}")
@@ -63,7 +62,14 @@ def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _beside(path: Path, suffix: str) -> Path:
+    """A file that SQLite keeps beside the database itself, and not beside a link to it."""
+    path = path.resolve()
     return path.with_name(path.name + suffix)
+
+
+def _log_size(path: Path) -> int:
+    log = _beside(path, "-wal")
+    return log.stat().st_size if log.exists() else 0
 
 
 def is_logged(path: Path) -> bool:
@@ -121,25 +127,38 @@ def _source(path: Path, *, logged: bool) -> Iterator[sqlite3.Connection]:
 
     Even a reader makes the -wal and -shm files of a logged database where they are missing, and a reader
     that may not write leaves them there. So: both are there, they serve; a log is there alone (its process
-    died, or it was copied so), it is read elsewhere; there is no log, nobody has the file open.
+    died, or it was copied so), it is read elsewhere; there is no log, or nothing in it, nobody has the file
+    open.
     """
     log, shared = _beside(path, "-wal"), _beside(path, "-shm")
     if not logged or (log.exists() and shared.exists()):
         with _connected(path, "mode=ro") as source:
             yield source
-    elif log.exists() and log.stat().st_size:
+        return
+    before = _state(path)
+    if _log_size(path):
         with tempfile.TemporaryDirectory(prefix="dbperf-") as folder:
-            for each in (path, log):
-                shutil.copy(each, folder)
-            with _connected(Path(folder) / path.name, "mode=rw") as source:
+            copied = Path(folder) / log.name.removesuffix("-wal")
+            shutil.copy(path, copied)
+            shutil.copy(log, folder)
+            _check_unchanged(path, before)
+            with _connected(copied, "mode=rw") as source:
                 yield source
     else:
-        before = path.stat()
         with _connected(path, "mode=ro&immutable=1") as source:
             yield source
-        after = path.stat()
-        if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size) or log.exists():
-            raise ConnectError(f"--db: {path}: it was changed while it was read; try again")
+        _check_unchanged(path, before)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size, _log_size(path)
+
+
+def _check_unchanged(path: Path, before: tuple[int, int, int]) -> None:
+    """What is read without SQLite's locks was not written meanwhile. Raises ConnectError."""
+    if _state(path) != before:
+        raise ConnectError(f"--db: {path}: it was changed while it was read; try again")
 
 
 def _connected(path: Path, options: str) -> closing[sqlite3.Connection]:
