@@ -59,7 +59,8 @@ def test_a_sqlite_file(dbperf: CommandLine) -> None:
         connection.executescript(
             'CREATE TABLE "my ""people""" (id INTEGER PRIMARY KEY); INSERT INTO "my ""people""" VALUES (1);'
             'CREATE TABLE item (owner INT REFERENCES "my ""people"""); CREATE TABLE empty (id INT);'
-            "CREATE INDEX item_owner ON item (owner); INSERT INTO item VALUES (1)"
+            "CREATE INDEX item_owner ON item (owner); INSERT INTO item VALUES (1);"
+            "CREATE VIRTUAL TABLE words USING fts5 (body); INSERT INTO words VALUES ('hello')"
         )
         done = dbperf("doctor", "sqlite:///app.db")
         assert (done.returncode, done.stderr) == (0, "")

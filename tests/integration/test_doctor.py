@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 
 import psycopg
 import pytest
@@ -14,9 +14,10 @@ import pytest
 from dbperf.embedded import Server, start
 from dbperf.errors import ConnectError
 from dbperf.model.checkup import Check, Status
-from dbperf.plans.connect import Connection
+from dbperf.plans.connect import Connection, connect
 from dbperf.plans.doctor import checkup, postgres
 from dbperf.plans.doctor.postgres import CHECKS
+from dbperf.plans.doctor.settings import read_setting
 
 SICK = """
 CREATE SCHEMA "Sales Dept";
@@ -145,7 +146,15 @@ def test_a_role_without_privileges(clinic: Server) -> None:
         run(admin, 'REVOKE SELECT ON b FROM "the guest"')
         assert checkup(dsn).worst is Status.ERROR  # no table at all
         run(admin, *check.fixes)
-        assert checks(dsn)["privileges"].found == "this role may read all 3 tables"
+        assert checks(dsn)["privileges"].found == "this role may read all tables"
+
+        run(admin, 'ALTER TABLE "Hidden".a ENABLE ROW LEVEL SECURITY; ANALYZE')
+        guarded = checks(dsn)
+        told = 'row policies hide the statistics of 1 table from this role: "Hidden".a'
+        assert guarded["privileges"].found == told
+        assert guarded["tables-analyzed"].status is Status.OK  # they are there, and ANALYZE would not help
+        run(admin, *guarded["privileges"].fixes)
+        assert checks(dsn)["privileges"].status is Status.OK
     finally:
         run(admin, 'DROP OWNED BY "the guest"; DROP ROLE "the guest"; DROP SCHEMA "Hidden" CASCADE')
         run(admin, "DROP TABLE b, c")
@@ -160,12 +169,35 @@ def test_a_check_that_fails_does_not_stop_the_others(clinic: Server, monkeypatch
         connection.execute("SELECT nothing FROM nowhere")
         raise AssertionError
 
-    monkeypatch.setattr(postgres, "CHECKS", (writing, absent, *CHECKS[:1]))
-    first, second, third = checkup(clinic.dsn("well")).checks
+    def not_yet(connection: Connection) -> Check:
+        read_setting(connection, "not_yet")
+        raise AssertionError
+
+    monkeypatch.setattr(postgres, "CHECKS", (writing, absent, not_yet, *CHECKS[:1]))
+    first, second, older, third = checkup(clinic.dsn("well")).checks
     assert (first.name, first.status) == ("writing", Status.INFO)
     assert first.found.startswith("could not be checked: it writes: cannot execute CREATE TABLE")
     assert second.found.startswith("could not be checked: no such table")
+    assert older.found.startswith("could not be checked: this server has no setting not_yet")
     assert third.status is Status.OK
+
+
+def test_nothing_is_left_in_the_session(clinic: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Connection] = []
+
+    def kept_open(dsn: str) -> Connection:
+        opened.append(connect(dsn))
+        return opened[0]
+
+    monkeypatch.setattr(postgres, "connect", kept_open)
+    monkeypatch.setattr(postgres, "closing", nullcontext)
+    checkup(clinic.dsn("well"))
+    with closing(opened[0]) as session:  # behind a pooler, another client gets it now
+        left = (
+            "SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction%'"
+            " UNION SELECT name FROM pg_prepared_statements"
+        )
+        assert session.execute(left).fetchall() == []
 
 
 def test_a_database_that_refuses(clinic: Server) -> None:

@@ -37,9 +37,8 @@ CHECKS: tuple[Callable[[Connection], Check], ...] = (
 def checkup(target: str) -> Checkup:
     """See doctor.checkup."""
     with closing(connect(target)) as connection:
+        connection.prepare_threshold = None  # a pooler may not know what is prepared
         try:
-            connection.execute("SET default_transaction_read_only = on")
-            connection.execute(f"SET statement_timeout = '{TIMEOUT}'; SET lock_timeout = '1s'")
             checks = tuple(_checked(check, connection) for check in CHECKS)
             (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
         except psycopg.Error as error:
@@ -51,6 +50,11 @@ def _checked(check: Callable[[Connection], Check], connection: Connection) -> Ch
     """The check, or that it could not be made: one that fails does not stop the others."""
     try:
         with connection.transaction():
+            # Of this transaction alone: behind a pooler, the session is the next client's.
+            connection.execute(
+                "SET TRANSACTION READ ONLY;"
+                f"SET LOCAL statement_timeout = '{TIMEOUT}'; SET LOCAL lock_timeout = '1s'"
+            )
             return check(connection)
     except psycopg.Error as error:
         if connection.closed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
@@ -62,9 +63,16 @@ def read_settings(connection: Connection, pattern: str) -> list[Setting]:
         ).fetchall()
 
 
+def read_setting(connection: Connection, name: str) -> Setting:
+    """One setting. Raises psycopg.Error where this server has none of that name."""
+    for each in read_settings(connection, name.replace("_", r"\_")):
+        return each
+    raise psycopg.errors.UndefinedObject(f"this server has no setting {name}")
+
+
 def statistics_target(connection: Connection) -> Check:
     """Whether ANALYZE samples less than by default."""
-    (setting,) = read_settings(connection, "default_statistics_target")
+    setting = read_setting(connection, "default_statistics_target")
     name, found = "statistics-target", f"default_statistics_target is {setting.value}"
     if int(setting.value) >= _STATISTICS_TARGET:
         return Check(name, Status.OK, found)
@@ -98,7 +106,7 @@ def planner_methods(connection: Connection) -> Check:
 
 def track_io_timing(connection: Connection) -> Check:
     """Whether the server times its reads and writes."""
-    (setting,) = read_settings(connection, "track_io_timing")
+    setting = read_setting(connection, "track_io_timing")
     if setting.value == "on":
         return Check("track-io-timing", Status.OK, "track_io_timing is on")
     return Check(
@@ -114,7 +122,7 @@ def track_io_timing(connection: Connection) -> Check:
 
 def compute_query_id(connection: Connection) -> Check:
     """Whether statements get the id that pg_stat_statements counts them by."""
-    (setting,) = read_settings(connection, "compute_query_id")
+    setting = read_setting(connection, "compute_query_id")
     found = f"compute_query_id is {setting.value}"
     if setting.value != "off":
         return Check("compute-query-id", Status.OK, found)

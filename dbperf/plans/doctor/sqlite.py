@@ -9,7 +9,14 @@ from dbperf.model.checkup import Check, Checkup, Status
 from dbperf.plans.sqlite.copy import is_logged, open_file
 
 _FIRST = 5
-_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+# Virtual tables, and those they keep their data in, are their modules': ANALYZE is not for them.
+_TABLES = """
+SELECT name FROM sqlite_master t
+WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND sql NOT LIKE 'CREATE VIRTUAL %'
+  AND NOT EXISTS (SELECT 1 FROM sqlite_master v WHERE v.sql LIKE 'CREATE VIRTUAL %'
+                  AND substr(t.name, 1, length(v.name) + 1) = v.name || '_')
+ORDER BY name
+"""
 
 
 def checkup(path: Path) -> Checkup:
@@ -81,7 +88,7 @@ def _foreign_keys(connection: sqlite3.Connection) -> Check:
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    return [name for (name,) in connection.execute(f"{_TABLES} ORDER BY name")]
+    return [name for (name,) in connection.execute(_TABLES)]
 
 
 def _has_rows(connection: sqlite3.Connection, table: str) -> bool:

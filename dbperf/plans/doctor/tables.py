@@ -8,7 +8,7 @@ from psycopg.rows import namedtuple_row
 
 from dbperf.model.checkup import Check, Status
 from dbperf.plans.connect import Connection
-from dbperf.plans.doctor.settings import read_settings
+from dbperf.plans.doctor.settings import read_setting
 
 _FIRST = 5
 
@@ -17,6 +17,7 @@ _TABLES = """
 WITH t AS (
     SELECT c.*, n.nspname, format('%I.%I', n.nspname, c.relname) AS name,
            has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT') AS readable,
+           row_security_active(c.oid) AS guarded,
            CASE WHEN c.relkind = 'p'
                 THEN (SELECT coalesce(sum(pg_relation_size(relid)), 0) FROM pg_partition_tree(c.oid))
                 ELSE pg_relation_size(c.oid) END AS bytes
@@ -33,12 +34,12 @@ def privileges(connection: Connection) -> Check:
     name = "privileges"
     rows = _rows(
         connection,
-        "SELECT name, readable, quote_ident(nspname) AS schema, quote_ident(current_user) AS role"
+        "SELECT name, readable, guarded, quote_ident(nspname) AS schema, quote_ident(current_user) AS role"
         " FROM t ORDER BY name",
     )
     hidden = [row for row in rows if not row.readable]
     if not hidden:
-        return Check(name, Status.OK, f"this role may read all {len(rows):,} tables")
+        return _statistics_shown(name, [row for row in rows if row.guarded])
     role = hidden[0].role
     grants = []
     for schema in sorted({row.schema for row in hidden}):
@@ -47,10 +48,26 @@ def privileges(connection: Connection) -> Check:
     return Check(
         name,
         Status.ERROR if len(hidden) == len(rows) else Status.WARNING,
-        f"{len(hidden):,} of {len(rows):,} tables may not be read: {_listed([row.name for row in hidden])}",
+        f"{len(hidden):,} of {_counted(len(rows), 'table')} may not be read:"
+        f" {_listed([row.name for row in hidden])}",
         "PostgreSQL plans no statement on a table for a role that may not read it, nor shows its statistics",
         "statements on these tables are not judged",
         tuple(grants),
+    )
+
+
+def _statistics_shown(name: str, guarded: list[Any]) -> Check:
+    """Of a role that may read all tables: whether a row policy keeps their statistics from it."""
+    if not guarded:
+        return Check(name, Status.OK, "this role may read all tables")
+    return Check(
+        name,
+        Status.WARNING,
+        f"row policies hide the statistics of {_counted(len(guarded), 'table')} from this role:"
+        f" {_listed([row.name for row in guarded])}",
+        "PostgreSQL shows no values of a table to a role that may see some of its rows only",
+        "parameter values for these tables cannot be made from statistics; plans contain the policies",
+        (f"ALTER ROLE {guarded[0].role} BYPASSRLS;",),
     )
 
 
@@ -59,12 +76,13 @@ def analyzed(connection: Connection) -> Check:
     name = "tables-analyzed"
     rows = _rows(
         connection,
-        "SELECT name FROM t WHERE readable AND bytes > 0 AND reltuples <> 0 AND NOT EXISTS"
+        "SELECT name FROM t WHERE readable AND NOT guarded AND bytes > 0"
+        " AND reltuples <> 0 AND NOT EXISTS"
         " (SELECT FROM pg_stats s WHERE s.schemaname = nspname AND s.tablename = relname)"
         " ORDER BY bytes DESC, name",
     )
     if not rows:
-        return Check(name, Status.OK, "all tables with rows have statistics")
+        return Check(name, Status.OK, "no table that this role may read lacks statistics")
     return Check(
         name,
         Status.WARNING,
@@ -89,12 +107,13 @@ def fresh_statistics(connection: Connection) -> Check:
     if not rows:
         return Check(name, Status.OK, "no table changed much since its last ANALYZE")
     first = rows[0]
+    most = f"{first.name} most, " if len(rows) > 1 else ""
     return Check(
         name,
         Status.WARNING,
         f"{_counted(len(rows), 'table')} changed a lot since the last ANALYZE:"
         f" {_listed([row.name for row in rows])};"
-        f" {first.name} most, {first.changed:,} changes for {first.live:,} rows",
+        f" {most}{first.changed:,} changes for {first.live:,} rows",
         "the planner works with yesterday's data: it underestimates what was added since",
         "plans and parameter values are those of the old rows",
         _analyze([row.name for row in rows]),
@@ -107,8 +126,7 @@ def autovacuum(connection: Connection) -> Check:
     why = "nobody else runs ANALYZE when rows change, or removes dead rows"
     off = [
         each
-        for pattern in ("autovacuum", "track_counts")
-        for each in read_settings(connection, pattern)
+        for each in (read_setting(connection, name) for name in ("autovacuum", "track_counts"))
         if each.value == "off"
     ]
     if off:
