@@ -79,11 +79,10 @@ def read_pg_stat_statements(connection: Connection, *, top: int = 500, schema: s
 def obstacle(connection: Connection) -> Obstacle | None:
     """Why `read_pg_stat_statements` cannot read, None if it can. Raises psycopg.Error for a lost server."""
     schema = _schema(connection)
-    create = f"CREATE EXTENSION {EXTENSION};"
     if not schema:
-        return Obstacle(
-            f"the extension {EXTENSION} is not installed in this database", (*_preload(connection), create)
-        )
+        reason = f"the extension {EXTENSION} is not installed in this database"
+        fixes = (*_files(connection), *_preload(connection), f"CREATE EXTENSION {EXTENSION};")
+        return Obstacle(reason, fixes)
     try:
         with connection.transaction():
             connection.execute(f"SELECT FROM {schema}.{EXTENSION} LIMIT 1".encode())
@@ -118,6 +117,15 @@ def _schema(connection: Connection) -> str:
 def _role(connection: Connection) -> str:
     (role,) = connection.execute("SELECT quote_ident(current_user)").fetchone() or ("",)
     return str(role)
+
+
+def _files(connection: Connection) -> tuple[str, ...]:
+    """What comes first where the library is missing: a server told to load it would not start again."""
+    available = connection.execute(
+        "SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'"
+    ).fetchone()
+    package = "-- install PostgreSQL's contrib modules on the server's machine (package postgresql-contrib)"
+    return (package,) if available is None else ()
 
 
 def _preload(connection: Connection) -> tuple[str, ...]:
@@ -202,9 +210,12 @@ def _statement(row: Any, database: str) -> Statement | _LeftOut:
         return _LeftOut.HIDDEN
     if not row.toplevel:
         return _LeftOut.NESTED
-    word = _WORD.search(code(row.query))
+    outside_strings = code(row.query)
+    word = _WORD.search(outside_strings)
     if word is None or word.group().lower() not in _QUERIES:
         return _LeftOut.UTILITY
+    if "\\" in outside_strings:  # without standard_conforming_strings a string ends elsewhere than it seems
+        return _LeftOut.UNREADABLE
     shape = template(row.query, "postgresql")
     if shape.sql.startswith("<"):  # what a template shows of a text that it cannot read
         return _LeftOut.UNREADABLE
