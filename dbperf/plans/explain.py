@@ -15,13 +15,15 @@ from typing import Any
 import psycopg
 
 from dbperf.errors import ConnectError, StatementError
-from dbperf.model.plan import Plan
+from dbperf.model.plan import Plan, PlanNode
 from dbperf.plans.connect import Connection
 from dbperf.plans.nodes import plan_from_json
 from dbperf.plans.target import SYNTAX_ERROR
 
 PLAN_TIMEOUT_MS = 5_000
 LOCK_TIMEOUT_MS = 1_000
+MAX_DEPTH = 200
+"""Levels of a plan; whatever walks one is a function that calls itself."""
 _numbers = count(1)
 
 
@@ -58,7 +60,7 @@ def explain(connection: Connection, sql: str, parameters: Sequence[Any] | None) 
         if parameters is None:
             return _explain_generic(cursor, sql)
         run(cursor, f"EXPLAIN (FORMAT JSON) {sql}", parameters)
-        return plan_from_json(_only_value(cursor))
+        return _plan(cursor)
 
 
 def explain_executed(connection: Connection, sql: str, parameters: Sequence[Any], timeout_ms: int) -> Plan:
@@ -69,7 +71,7 @@ def explain_executed(connection: Connection, sql: str, parameters: Sequence[Any]
     """
     with read_only(connection, timeout_ms) as cursor:
         run(cursor, f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", parameters)
-        return plan_from_json(_only_value(cursor))
+        return _plan(cursor)
 
 
 def check_syntax(connection: Connection, sql: str) -> None:
@@ -100,10 +102,24 @@ def _explain_generic(cursor: psycopg.RawCursor[Any], sql: str) -> Plan:
         )
         nulls = ", ".join(["NULL"] * _only_value(cursor))
         run(cursor, "EXPLAIN (FORMAT JSON) EXECUTE dbperf_generic" + (f"({nulls})" if nulls else ""))
-        return plan_from_json(_only_value(cursor), generic=True)
+        return _plan(cursor, generic=True)
     finally:
         if cursor.connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
             run(cursor, "DEALLOCATE dbperf_generic")  # prepared statements outlive a rollback
+
+
+def _plan(cursor: psycopg.RawCursor[Any], *, generic: bool = False) -> Plan:
+    try:
+        plan = plan_from_json(_only_value(cursor), generic=generic)
+    except RecursionError:
+        plan = None
+    if plan is None or _deeper(plan.root, MAX_DEPTH):
+        raise StatementError(f"its plan is more than {MAX_DEPTH} nodes deep")
+    return plan
+
+
+def _deeper(node: PlanNode, levels: int) -> bool:
+    return not levels or any(_deeper(child, levels - 1) for child in node.children)
 
 
 def _only_value(cursor: psycopg.RawCursor[Any]) -> Any:
