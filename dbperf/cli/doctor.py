@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from dbperf.cli.driver import check_driver
+from dbperf.cli.output import stdout
 from dbperf.errors import ConnectError, InputError
 from dbperf.model.checkup import Status
 
@@ -32,9 +31,10 @@ def doctor(context: click.Context, target: str, form: str) -> None:
         found = look_over(target)
     except (InputError, ConnectError) as error:  # which say what option the address is of elsewhere
         raise type(error)(str(error).removeprefix("--db: ")) from None
-    if form == "json":
-        click.echo(report.render_json(found), nl=False)
-    else:
-        console = open_console(sys.stdout)
-        print_lines(report.lines(found, line_width(console)), console)
+    with stdout() as file:
+        if form == "json":
+            file.write(report.render_json(found))
+        else:
+            console = open_console(file)
+            print_lines(report.lines(found, line_width(console)), console)
     context.exit(int(found.worst is Status.ERROR))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dbperf.cli.driver import check_driver
+from dbperf.cli.output import stdout
 from dbperf.errors import InputError, StatementError, UnsafeError
 from dbperf.model.explained import Explained
 from dbperf.model.report import ENVIRONMENTS
@@ -61,7 +62,8 @@ def explain(context: click.Context, target: str, environment: str, verify: bool,
     if form == "json":
         from dbperf.report.tree import render_json
 
-        click.echo(render_json(opened.catalog.database, found), nl=False)
+        with stdout() as file:
+            file.write(render_json(opened.catalog.database, found))
     context.exit(2 if len(found) < len(statements) else 0)
 
 
@@ -90,7 +92,8 @@ def _show(explained: Explained, *, first: bool) -> None:
     from dbperf.report.terminal import line_width, open_console, print_lines
     from dbperf.report.tree import lines
 
-    console = open_console(sys.stdout)
-    if not first:
-        console.print()
-    print_lines(lines(explained, line_width(console)), console)
+    with stdout() as file:
+        console = open_console(file)
+        if not first:
+            console.print()
+        print_lines(lines(explained, line_width(console)), console)

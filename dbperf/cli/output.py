@@ -46,14 +46,14 @@ def check_output(path: Path | None) -> None:
 def write_report(report: Report, form: str, path: Path | None) -> None:
     """To stdout, or whole to a file; if the disk is full the old file stays and stdout gets the report."""
     if path is None:
-        with _stdout() as file:
+        with stdout() as file:
             file.write(_rendered(report, form, file))
         return
     text = _rendered(report, form, StringIO())
     try:
         _write(path, text)
     except OSError as error:
-        with _stdout() as file:
+        with stdout() as file:
             file.write(text)
         raise InputError(f"-o {path}: {error.strerror}; the report went to stdout") from None
 
@@ -83,10 +83,13 @@ def _rendered(report: Report, form: str, file: IO[str]) -> str:
 
 
 @contextmanager
-def _stdout() -> Iterator[IO[str]]:
-    """Stdout, flushed here: what is left to the interpreter's exit fails where nobody can catch it."""
+def stdout() -> Iterator[IO[str]]:
+    """Stdout, flushed here: what is left to the interpreter's exit fails where nobody can catch it.
+
+    Raises InputError where it is closed or full.
+    """
     if sys.stdout is None:
-        raise InputError("stdout is closed: name a file with -o")
+        raise InputError("stdout is closed")
     try:
         yield sys.stdout
         sys.stdout.flush()

@@ -14,7 +14,7 @@ from rich.text import Text
 from dbperf.model.explained import Explained
 from dbperf.model.plan import Plan, PlanNode
 from dbperf.report.format import cost, duration, plural
-from dbperf.report.layout import LABEL, aligned, clipped, folded, one_line, paragraph
+from dbperf.report.layout import LABEL, aligned, folded, one_line, paragraph
 
 SCHEMA_VERSION: Final = 1
 MISJUDGED = 10.0
@@ -188,9 +188,11 @@ def _tree(explained: Explained, width: int) -> Iterator[Text]:
         style = "bold red" if number == marked else ""
         sign = f"{_EXPENSIVE if number == marked else ' '} " if header else ""
         first, rest = _within(first, inner - least), _within(f"{rest}  ", inner - least)
-        title = Text(clipped(_title(node), inner - cell_len(first)), style)
         gap = "  " if header else ""
-        yield Text.assemble((f"{sign}{row}", style), gap, (first, LABEL)) + title
+        title, *more = folded(_title(node), inner - max(cell_len(first), cell_len(rest)))
+        yield Text.assemble((f"{sign}{row}", style), gap, (first, LABEL), (title, style))
+        for line in more:
+            yield Text.assemble(" " * left, (rest, LABEL), (line, style))
         for text, color in _below(node, cut_short=cut):
             for line in folded(one_line(text), inner - cell_len(rest)):
                 yield Text.assemble(" " * left, (rest, LABEL), (line, color))

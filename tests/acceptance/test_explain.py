@@ -136,6 +136,13 @@ def test_what_cannot_be_explained(dbperf: CommandLine, db: str, argument: str, s
     assert dbperf.refused("explain", "--db", db, "--", argument).startswith(f"dbperf: {says}")
 
 
+@pytest.mark.parametrize("depth", [150, 400])  # the second is more than json.loads takes
+def test_a_plan_without_end(dbperf: CommandLine, db: str, depth: int) -> None:
+    nested = "SELECT * FROM (" * depth + "TABLE tiny LIMIT 9" + ") x WHERE id > 0 LIMIT 9" * depth
+    line = dbperf.refused("explain", "--db", db, nested)
+    assert line == "dbperf: not explained: its plan is more than 200 nodes deep"
+
+
 SHAPES = [
     "SELECT count(*) FROM item WHERE id > (SELECT max(id) FROM tiny)",
     "WITH c AS MATERIALIZED (SELECT * FROM item) SELECT * FROM c a JOIN c b USING (id) WHERE a.owner = 3",

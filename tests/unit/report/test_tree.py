@@ -159,6 +159,15 @@ def test_a_deep_plan_stays_within_the_terminal(width: int, depth: int, seconds: 
     assert any("Seq Scan on" in line for line in text)
 
 
+def test_a_title_is_never_cut() -> None:
+    node = scan("a_table_with_a_name_that_is_longer_than_half_a_line")
+    text = shown(Explained("s", 1, Plan(PlanNode("Limit", children=(node,))), (0.0, 0.0), "none"), 60)
+    assert text[4:6] == [
+        "└─ Seq Scan on",
+        "     a_table_with_a_name_that_is_longer_than_half_a_line",
+    ]
+
+
 def test_names_are_shown_as_they_are_and_harmless() -> None:
     hostile = scan("[bold]\x1b[31m\u202e", details=(("Filter", "(a = '\x1b[2J')"),))
     text = "\n".join(shown(Explained("SELECT '\x1b[2J'", 1, Plan(hostile), (1.0,), "none", ("\x1b",))))
