@@ -135,13 +135,6 @@ def test_what_may_not_be_read(dbperf: CommandLine, app: Path) -> None:
     assert f"{app}: Permission denied" in line
 
 
-def test_a_database_that_is_locked(dbperf: CommandLine, app: Path) -> None:
-    with closing(sqlite3.connect(app, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        line = dbperf.refused("analyze", "--db", "sqlite:///app.db", "--sql", "q.sql")
-    assert "app.db: locked by another process for more than" in line
-
-
 _DIES = """
 import os, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)

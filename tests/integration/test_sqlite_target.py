@@ -281,6 +281,14 @@ def test_a_copy_too_large_for_memory_goes_to_a_file_without_a_name(
         open_sqlite(f"sqlite:///{file}").__enter__()
 
 
+def test_a_database_that_is_locked(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "LOCK_SECONDS", 0.05)
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConnectError, match=r"shop\.db: locked by another process for more than"):
+            open_sqlite(f"sqlite:///{file}").__enter__()
+
+
 def test_a_page_that_is_damaged_is_told_in_one_line(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[8 * 4096 : 40 * 4096] = b"\xff" * 32 * 4096
