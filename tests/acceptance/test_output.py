@@ -161,11 +161,19 @@ def test_a_reader_that_leaves_early(dbperf: CommandLine, db: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redirection", "says"), [(">/dev/full", "stdout: No space left on device"), (">&-", "stdout is closed")]
+    ("command", "redirection", "says"),
+    [
+        ('analyze --sql q.sql --db "$DB"', ">&-", "stdout is closed"),
+        ("doctor sqlite:///empty.db", ">/dev/full", "stdout: No space left on device"),
+        ("explain --db sqlite:///empty.db 'SELECT 1'", ">&-", "stdout is closed"),
+    ],
 )
-def test_stdout_that_takes_nothing(dbperf: CommandLine, db: str, redirection: str, says: str) -> None:
+def test_stdout_that_takes_nothing(
+    dbperf: CommandLine, db: str, command: str, redirection: str, says: str
+) -> None:
+    dbperf.write("empty.db", "")
     done = subprocess.run(
-        ["bash", "-c", f'"{SCRIPT}" analyze --db "$DB" --sql q.sql {redirection}'],
+        ["bash", "-c", f'"{SCRIPT}" {command} {redirection}'],
         cwd=dbperf.folder,
         env=os.environ | {"DB": db},
         text=True,
