@@ -37,7 +37,8 @@ class Skipped:
 class Coverage:
     """What was looked at: `seen` statements, of which `parsed` and `explained`; the rest is in `skipped`.
 
-    `other_databases` counts statements recorded on another database. `notes` says what capture did not see.
+    `other_databases` counts statements recorded on another database. `notes` says what was
+    left out, and what capture did not see.
     """
 
     seen: int
@@ -60,7 +61,8 @@ class Replayed:
 class StatementReport:
     """A statement and its verdict: what to do about it, or why nothing.
 
-    `cost` is the planner's, per execution, None where it was not explained. `recommendations` are ids.
+    `cost` is per execution, in the unit of the evidence, None where it was not explained.
+    `recommendations` are ids.
     """
 
     statement: Statement

@@ -20,8 +20,8 @@ SCHEMA_VERSION: Final = 1
 def render(report: Report) -> str:
     """The report as a JSON document in ASCII with a final newline.
 
-    Times are seconds, sizes bytes, costs planner units. A number that is not finite becomes null.
-    Parameters and samples never appear: they are the application's data.
+    Times are seconds, sizes bytes, costs in the unit of the evidence. A number that is not finite becomes
+    null. Parameters and samples never appear: they are the application's data.
     """
     document = {
         "schema_version": SCHEMA_VERSION,

@@ -121,10 +121,11 @@ def _figures(report: Report) -> Iterator[Figure]:
         )
         yield Figure("Findings", f"{len(report.recommendations):,}", told)
     coverage = report.coverage
-    if coverage.seen:
+    if coverage.seen and (coverage.explained or coverage.skipped):
         share = min(coverage.explained / coverage.seen, 1.0)
         told = f"of {plural(coverage.seen, 'statement')}"
-        yield Figure("Explained", f"{coverage.explained:,}", told, (Bar("explained", share),))
+        drawn = (Bar("explained", share),) if share else ()
+        yield Figure("Explained", f"{coverage.explained:,}", told, drawn)
 
 
 def _reasons(report: Report, anchors: dict[str, str]) -> Iterator[Reason]:

@@ -18,6 +18,7 @@ STATEMENTS = 500
 """As many are shown."""
 
 _SITES = 3
+_COUNTS = frozenset({"rows", "errors"})
 _SQL_OCTETS = 320_000
 """What the whole SQL of all statements may take; the slowest have theirs first."""
 
@@ -73,14 +74,15 @@ def table(report: Report) -> Table:
     slowest = max((each.statement.execute_seconds for each in shown), default=0.0)
     whole = _whole_sql(shown)
     numbers = {each.id: number for number, each in enumerate(report.recommendations[:CARDS], start=1)}
+    rows = _without_zeros([tuple(cells(each)) for each in shown])
     cut = sum(not sql and len(each.statement.sql) > SHORT for each, sql in zip(shown, whole, strict=True))
     return Table(
         title,
         told,
-        columns=tuple(cell.label for cell in cells(shown[0])) if shown else (),
+        columns=tuple(cell.label for cell in rows[0]) if rows else (),
         rows=tuple(
-            _row(f"s{number}", each, sql, tuple(cells(each)), slowest, numbers)
-            for number, (each, sql) in enumerate(zip(shown, whole, strict=True), start=1)
+            _row(f"s{number}", each, sql, row, slowest, numbers)
+            for number, (each, sql, row) in enumerate(zip(shown, whole, rows, strict=True), start=1)
         ),
         cut=f"{plural(cut, 'statement')} shown in part: --format json has them whole" if cut else "",
         rest=statements_left_out(rest) if rest else "",
@@ -109,6 +111,12 @@ def _row(
         cards=tuple(sorted(numbers[id_] for id_ in report.recommendations if id_ in numbers)),
         bars=_bars(report, slowest),
     )
+
+
+def _without_zeros(rows: Sequence[tuple[Cell, ...]]) -> list[tuple[Cell, ...]]:
+    """Rows without the counts that are 0 in all: nothing failed, or the driver counts no rows."""
+    told = {cell.label for row in rows for cell in row if cell.label not in _COUNTS or cell.value != "0"}
+    return [tuple(cell for cell in row if cell.label in told) for row in rows]
 
 
 def _sites(report: StatementReport) -> Iterator[str]:

@@ -24,15 +24,15 @@ SAME_TRAFFIC = f"the same traffic, as the application waited for it; {SLOWEST_FI
 
 LEVELS = {
     Level.MEASURED: "The statements were executed with and without the change, in turn, and timed.",
-    Level.WHAT_IF: "The planner was asked with the change in place. Its cost is an estimate: only execution "
-    "shows what it is in seconds.",
-    Level.ESTIMATED: "Worked out from statistics; the planner was not asked again.",
+    Level.WHAT_IF: "The database planned the statements with the change in place. What it saves is a "
+    "cost: only timing them shows what that is in seconds.",
+    Level.ESTIMATED: "Worked out from statistics; nothing was planned again.",
     Level.UNVERIFIED: "Follows from the statement and its plan; nothing was tried.",
 }
 """What each verification level means."""
 LIMITS = (
-    "Times are those the application waited for the database, measured in its own process. A planner cost is "
-    "no time and is never added to one.",
+    "Times are those the application waited for the database, measured in its own process; "
+    "those of pg_stat_statements are the server's own. A cost is no time and is never added to one.",
     "What can be saved counts each statement once, with its best recommendation alone.",
     "A 95th percentile (p95) is within 6 % of the time it tells.",
     "Captured statements are shown as templates, without their values; those of a file as they stand in it.",
@@ -50,7 +50,7 @@ _UNTIMED = {
 
 
 def headline(report: Report) -> str:
-    """The whole report in one sentence. Seconds in it were measured; a planner cost is never in it."""
+    """The whole report in one sentence. Seconds in it were measured; a cost is never in it."""
     if not report.recommendations:
         return _no_finding(report)
     findings = _findings(report.recommendations)
@@ -213,7 +213,9 @@ def facts(recommendation: Recommendation, environment: str) -> list[tuple[str, s
 
 
 def coverage_counts(coverage: Coverage) -> str:
-    """`60 seen, 58 parsed, 57 explained, 3 skipped`."""
+    """`60 seen, 58 parsed, 57 explained, 3 skipped`; of statements that nobody judged yet, how many."""
+    if coverage.seen and not coverage.explained and not coverage.skipped:
+        return f"{coverage.seen:,} seen, not judged yet"
     told = f"{coverage.seen:,} seen, {coverage.parsed:,} parsed, {coverage.explained:,} explained"
     return f"{told}, {len(coverage.skipped):,} skipped"
 
@@ -242,7 +244,7 @@ def _overall(recommendation: Recommendation) -> str:
 def _no_finding(report: Report) -> str:
     explained, seen = report.coverage.explained, report.coverage.seen
     if not report.target.environment and report.statements:
-        return f"Not judged yet: {plural(seen, 'statement')}, as captured"
+        return f"{plural(seen, 'statement')}, not judged yet: run dbperf analyze"
     if not report.statements:
         return "Nothing to judge: the workload has no statement for this database"
     if not explained:
