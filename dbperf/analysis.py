@@ -25,6 +25,7 @@ from dbperf.plans.remembered import remembered
 from dbperf.plans.target import SYNTAX_ERROR, open_target
 from dbperf.plans.target import Target as Database
 from dbperf.plans.whatif import Build, WhatIfIndex
+from dbperf.report.format import plural
 from dbperf.workload.fold import merge
 
 Progress = Callable[[float, str], None]
@@ -108,7 +109,7 @@ def _analyze(
 ) -> Report:
     catalog = database.catalog
     statements = sorted(_of_target(workload.statements, catalog), key=lambda each: -each.execute_seconds)
-    progress(_PLANNING, f"planning {len(statements[:top]):,} statements")
+    progress(_PLANNING, f"planning {plural(len(statements[:top]), 'statement')}")
     with remembered(database, store, statements[:top]) if store else nullcontext(database) as asked:
         judged = [_judge(each, asked) for each in statements[:top]]
     judged += _beyond(statements, top or len(statements))
@@ -157,7 +158,7 @@ def _judge(statement: Statement, database: Database) -> _Judged:
 
 def _beyond(statements: Sequence[Statement], top: int) -> list[_Judged]:
     """What is said of the statements after the first `top`."""
-    reason = f"not judged: {top:,} statements took more time than this one (--top judges more)"
+    reason = f"not judged: {plural(top, 'statement')} took more time than this one (--top judges more)"
     return [_Judged(each, StatementFacts(each.sql, parsed=False), reason=reason) for each in statements[top:]]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
 
 from dbperf.advice.rules import missing_index
 from dbperf.errors import StoreError
 from dbperf.model.catalog import Catalog
-from dbperf.model.report import Report
+from dbperf.model.report import Report, StatementReport
 from dbperf.report import json
 from dbperf.workload.store.history import Advice, State, recommendations, remember
 
@@ -32,12 +33,17 @@ def _without(report: Report, dismissed: dict[str, str]) -> Report:
     for each in found:
         why = f" ({dismissed[each.id]})" if dismissed[each.id] else ""
         report = _noted(report, f"dismissed and left out: {each.id}{why}")
-    statements = tuple(
-        replace(each, recommendations=tuple(key for key in each.recommendations if key not in dismissed))
-        for each in report.statements
-    )
+    statements = tuple(_left(each, dismissed) for each in report.statements)
     kept = tuple(each for each in report.recommendations if each not in found)
     return replace(report, statements=statements, recommendations=kept)
+
+
+def _left(statement: StatementReport, dismissed: Container[str]) -> StatementReport:
+    left = tuple(key for key in statement.recommendations if key not in dismissed)
+    if left == statement.recommendations:
+        return statement
+    verdict = f"{'dismissed in part' if left else 'dismissed'}: {statement.verdict}"
+    return replace(statement, recommendations=left, verdict=verdict)
 
 
 def _noted(report: Report, note: str) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -111,7 +112,12 @@ def _stored(store: str, since: str | None) -> Workload:
     from dbperf.workload.file import load
     from dbperf.workload.store.read import read
 
-    return read(store, since=_time(since)) if since else load(store)
+    if not since:
+        return load(store)
+    start = _time(since)
+    workload = read(store, since=start)
+    note = f"of the store, only what ran since {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}"
+    return replace(workload, notes=(*workload.notes, note))
 
 
 _AGO = re.compile(r"(\d+)\s*([mhdw])")
@@ -121,7 +127,7 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 def _time(text: str) -> float:
     """Seconds since 1970 of a time ago (`7d`) or of a date, with or without a time of day, here."""
     if ago := _AGO.fullmatch(text.strip()):
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+        return max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]])
     try:
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -27,32 +28,43 @@ def report(file: str, form: str, output: Path | None) -> None:
 
 
 def _load(where: str) -> Report:
-    from dbperf.report import saved
-
     if "://" in where:
         return _last(where)
     try:
         with click.open_file(where, "rb") as file:
             text = file.read(len(_SQLITE))
-            if text == _SQLITE:
-                return _last(where)
-            text += file.read(_LARGEST + 1)
+            if text != _SQLITE:
+                text += file.read(_LARGEST + 1)
     except OSError as error:
         raise InputError(f"{where}: {error.strerror}") from None
+    if text == _SQLITE:
+        if where == "-":
+            raise InputError("-: a store is no stream: name its file")
+        return _last(where)
+    if len(text) > _LARGEST:
+        raise InputError(f"{where}: larger than any dbperf report")
+    return _parsed(text, where)
+
+
+def _parsed(text: str | bytes, where: str) -> Report:
+    from dbperf.report import saved
+
     try:
-        if len(text) > _LARGEST:
-            raise InputError("larger than any dbperf report")
         return saved.parse(text)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 
 
 def _last(store: str) -> Report:
-    from dbperf.report import saved
-    from dbperf.workload.store.history import last_report
+    from dbperf.workload.store.connect import place_of
+    from dbperf.workload.store.history import last_run
 
-    document = last_report(store)
-    return saved.parse(document) if document else _unjudged(store)
+    if not (run := last_run(store)):
+        return _unjudged(store)
+    label = place_of(store).label
+    kept = _parsed(run.report, label)
+    click.echo(f"dbperf: {label}: as analyzed {datetime.fromtimestamp(run.at):%Y-%m-%d %H:%M}", err=True)
+    return kept
 
 
 def _unjudged(store: str) -> Report:
@@ -61,13 +73,9 @@ def _unjudged(store: str) -> Report:
 
     workload = read(store)
     databases = sorted({each.database for each in workload.statements})
-    verdict = "not judged yet"
-    how = (
-        f"{verdict}: dbperf analyze --db URL --workload {Path(store).name if '://' not in store else 'STORE'}"
-    )
     return Report(
         Target(databases[0] if len(databases) == 1 else f"{len(databases):,} databases", "", ""),
-        tuple(StatementReport(each, verdict) for each in workload.statements),
+        tuple(StatementReport(each, "not judged yet") for each in workload.statements),
         (),
-        Coverage(len(workload.statements), 0, 0, notes=(*workload.notes, how)),
+        Coverage(len(workload.statements), 0, 0, notes=workload.notes),
     )

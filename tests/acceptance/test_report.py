@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,15 +83,41 @@ def test_the_last_report_of_a_store(dbperf: CommandLine, db: str) -> None:
         dbperf.folder / "w.db",
     )
     captured = dbperf("report", "w.db").stdout
-    assert captured.startswith("Not judged yet: 1 statement, as captured\nshop (h, port 1) · 1 statement")
-    assert captured.endswith("not judged yet: dbperf analyze --db URL --workload w.db\n")
+    what = "1 statement, not judged yet: run dbperf analyze"
+    assert captured.startswith(f"{what}\nshop (h, port 1) · 1 statement")
+    assert captured.endswith("Coverage  1 seen, not judged yet\n")
     document = dbperf("report", "w.db", "--format", "json").stdout
     dbperf.write("r.json", document)
     assert dbperf("report", "r.json", "--format", "json").stdout == document
 
     analyzed = dbperf("analyze", "--db", db, "--workload", "w.db", "--environment", "disposable")
     assert "item has no index on (owner)" in analyzed.stdout
-    assert dbperf("report", "w.db").stdout == analyzed.stdout
+    again = dbperf("report", "w.db")
+    assert again.stdout == analyzed.stdout
+    assert re.fullmatch(r"dbperf: w\.db: as analyzed \d{4}-\d\d-\d\d \d\d:\d\d\n", again.stderr)
+
+
+def test_a_store_keeps_what_another_dbperf_wrote(dbperf: CommandLine) -> None:
+    file = dbperf.folder / "w.db"
+    save(Workload(()), file)
+    run = (1, 1, "h/1/shop", "staging", "18.1", '{"schema_version": 9}')
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            "INSERT INTO run (id, at, target, environment, server_version, report) VALUES (?, ?, ?, ?, ?, ?)",
+            run,
+        )
+    says = "written by a newer dbperf (schema 9, this one reads up to 1): upgrade dbperf"
+    assert dbperf.refused("report", "w.db") == f"dbperf: w.db: {says}"
+
+
+def test_a_part_of_a_store(dbperf: CommandLine, db: str) -> None:
+    save(Workload((Statement("SELECT 1", "f1", "postgresql", "d", 1, 1),)), dbperf.folder / "w.db")
+    analyze = ("analyze", "--db", db, "--workload", "w.db", "--since")
+    told = dbperf(*analyze, "2999-01-31T08:30").stdout
+    assert told.startswith("Nothing to judge: the workload has no statement for this database")
+    assert "of the store, only what ran since 2999-01-31 08:30" in told
+    assert "1 statement explained" in dbperf(*analyze, "99999999999d").stdout
+    assert "--since takes 90m, 24h, 7d or 2026-01-31, not 'noon'" in dbperf.refused(*analyze, "noon")
 
 
 PIPE = """
@@ -110,6 +139,17 @@ def test_a_pipe_and_nothing_imported_that_a_report_does_not_need(saved: Path, fo
     )
     assert done.stderr == b""
     assert b"1 missing index (measured)" in done.stdout
+
+
+def test_a_store_in_a_pipe(tmp_path: Path) -> None:
+    save(Workload(()), tmp_path / "w.db")
+    done = subprocess.run(
+        [sys.executable, "-c", PIPE, "json"],
+        input=(tmp_path / "w.db").read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, b"dbperf: -: a store is no stream: name its file\n")
 
 
 def test_the_saved_report_holds_no_parameter(saved: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dbperf.plans.remembered import remembered
 from dbperf.plans.target import open_target
 from dbperf.report import json
 from dbperf.workload.file import load, save
-from dbperf.workload.store.history import dismiss, last_report, recommendations
+from dbperf.workload.store.history import dismiss, last_run, recommendations
 
 ORDERS = """
 CREATE TABLE orders (id int PRIMARY KEY, owner text NOT NULL, at int NOT NULL, pad text);
@@ -63,7 +64,9 @@ def test_what_becomes_of_an_index(shop: tuple[str, str]) -> None:
     dsn, store = shop
     report = run(shop)
     assert [each.id for each in report.recommendations] == [OWNER_INDEX]
-    assert last_report(store) == json.render(report)
+    kept = last_run(store)
+    assert kept is not None
+    assert kept.report == json.render(report)
     change(dsn, "CREATE INDEX by_owner ON orders (owner, at)")
     run(shop)
     assert states(store) == {OWNER_INDEX: "applied"}
@@ -84,6 +87,17 @@ def test_an_index_by_the_name_proposed_counts_whatever_its_keys(shop: tuple[str,
     assert states(store) == {OWNER_INDEX: "applied"}
 
 
+def test_advice_stays_open_while_its_statement_is_not_judged(shop: tuple[str, str]) -> None:
+    dsn, store = shop
+    run(shop)
+    owner, small = load(store).statements
+    rare = replace(owner, execute_seconds=small.execute_seconds / 2)
+    for part in (Workload((small,)), Workload((small, rare))):
+        report = analyze(part, dsn, environment="staging", store=store, top=1)
+        assert report.recommendations == ()
+        assert states(store) == {OWNER_INDEX: "open"}
+
+
 def test_what_was_dismissed_is_left_out_and_said(shop: tuple[str, str]) -> None:
     _, store = shop
     run(shop)
@@ -92,6 +106,7 @@ def test_what_was_dismissed_is_left_out_and_said(shop: tuple[str, str]) -> None:
     assert (report.recommendations, report.worst()) == ((), None)
     assert report.coverage.notes == (f"dismissed and left out: {OWNER_INDEX} (archived in May)",)
     assert all(not each.recommendations for each in report.statements)
+    assert report.statements[0].verdict.startswith("dismissed: missing index on (owner): ")
     assert states(store) == {OWNER_INDEX: "dismissed"}
 
 

@@ -49,13 +49,22 @@ class Advice:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An analysis: when it ended, seconds since 1970, and its report as a JSON text."""
+
+    at: float
+    report: str
+
+
 def remember(
     where: str | os.PathLike[str], report: Report, document: str, is_applied: Callable[[Advice], bool]
 ) -> dict[str, State]:
     """Keep a run of an analysis: its report as `document`, a JSON text, and the evidence of its findings.
 
     Returns the state of each recommendation for that target, by id. What was open and is no longer found is
-    asked about by `is_applied`: whether what it asked for is there. Raises StoreError.
+    asked about by `is_applied`: whether what it asked for is there. It stays open where the store has
+    statements of it that this run did not judge. Raises StoreError.
     """
     now, run_id, target = time.time(), secrets.randbits(63), report.target.database
     run = {"id": run_id, "at": int(now * 1e6), "target": target, "report": document}
@@ -68,9 +77,11 @@ def remember(
         put(connection, tables.finding, rows)
         known = {each.id: each for each in _advice(connection, target)}
         after = {key: _found(known.get(key), each, target, now) for key, each in found.items()}
-        after |= {key: _missing(known[key], is_applied, now) for key in known.keys() - found.keys()}
+        for each in known.values():
+            if each.id not in found and each.state is State.OPEN:
+                after[each.id] = _missing(connection, each, report, is_applied, now)
         put(connection, tables.recommendation, [_row(each) for each in after.values()])
-    return {key: each.state for key, each in after.items()}
+    return {key: each.state for key, each in (known | after).items()}
 
 
 def recommendations(where: str | os.PathLike[str], target: str | None = None) -> list[Advice]:
@@ -96,12 +107,15 @@ def reopen(where: str | os.PathLike[str], recommendation: str) -> None:
     _decide(where, recommendation, State.OPEN, "")
 
 
-def last_report(where: str | os.PathLike[str], target: str | None = None) -> str | None:
-    """The document of the last run, for one target or all; None where there is none. Raises StoreError."""
+def last_run(where: str | os.PathLike[str], target: str | None = None) -> Run | None:
+    """The last run, for one target or all; None where there is none. Raises StoreError."""
     run = tables.run.c
-    query = select(run.report).order_by(run.at.desc()).limit(1)
+    query = select(run.at, run.report).order_by(run.at.desc()).limit(1)
+    if target is not None:
+        query = query.where(run.target == target)
     with opened(where) as connection:
-        return connection.execute(query if target is None else query.where(run.target == target)).scalar()
+        row = connection.execute(query).one_or_none()
+        return Run(row.at / 1e6, row.report) if row else None
 
 
 def _advice(connection: Connection, target: str | None) -> list[Advice]:
@@ -125,10 +139,35 @@ def _found(before: Advice | None, found: Recommendation, target: str, now: float
     return replace(new, state=before.state, since=before.since, reason=before.reason)
 
 
-def _missing(before: Advice, is_applied: Callable[[Advice], bool], now: float) -> Advice:
-    if before.state is not State.OPEN:
+def _missing(
+    connection: Connection,
+    before: Advice,
+    report: Report,
+    is_applied: Callable[[Advice], bool],
+    now: float,
+) -> Advice:
+    if is_applied(before):
+        return replace(before, state=State.APPLIED, since=int(now))
+    if _unjudged(connection, before, report):
         return before
-    return replace(before, state=State.APPLIED if is_applied(before) else State.GONE, since=int(now))
+    return replace(before, state=State.GONE, since=int(now))
+
+
+def _unjudged(connection: Connection, missing: Advice, report: Report) -> bool:
+    """Whether the store has statements that the advice was for and that were not explained in this run."""
+    run, finding, statement = tables.run.c, tables.finding.c, tables.statement.c
+    query = (
+        select(finding.evidence)
+        .join_from(tables.finding, tables.run, run.id == finding.run_id)
+        .where(run.target == missing.target, finding.recommendation_id == missing.id)
+        .order_by(run.at.desc())
+        .limit(1)
+    )
+    advised = json.loads(connection.execute(query).scalar() or "{}")
+    judged = {each.statement.fingerprint for each in report.statements if each.cost is not None}
+    left = set(advised.get("statements", ())) - judged
+    known = select(statement.id).where(statement.fingerprint.in_(left)).limit(1)
+    return connection.execute(known).first() is not None
 
 
 def _decide(where: str | os.PathLike[str], recommendation: str, state: State, reason: str) -> None:

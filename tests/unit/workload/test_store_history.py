@@ -18,7 +18,7 @@ from dbperf.workload.store.cache import get_facts, get_plans, put_facts, put_pla
 from dbperf.workload.store.history import (
     State,
     dismiss,
-    last_report,
+    last_run,
     recommendations,
     remember,
     reopen,
@@ -47,6 +47,11 @@ def run(file: Path, *columns: str, target: str = SHOP, applied: bool = False) ->
     found = tuple(index_on(column) for column in columns)
     report = Report(Target(target, "18.1", "staging"), (), found, Coverage(0, 0, 0))
     return remember(file, report, json.dumps(columns), lambda advice: applied)
+
+
+def report(file: Path, target: str | None = None) -> str | None:
+    last = last_run(file, target)
+    return last.report if last else None
 
 
 def test_what_becomes_of_a_recommendation(file: Path) -> None:
@@ -91,13 +96,13 @@ def test_targets_are_apart_and_a_decision_is_for_all(file: Path) -> None:
     assert [each.state for each in recommendations(file) if each.id == "a"] == ["dismissed"] * 2
 
 
-def test_the_last_report(file: Path) -> None:
-    assert last_report(file) is None
+def test_the_last_run(file: Path) -> None:
+    assert report(file) is None
     for column, target in (("a", SHOP), ("b", COPY), ("c", SHOP)):
         run(file, column, target=target)
-    assert last_report(file) == '["c"]'
-    assert last_report(file, COPY) == '["b"]'
-    assert last_report(file, "elsewhere") is None
+    assert report(file) == '["c"]'
+    assert report(file, COPY) == '["b"]'
+    assert report(file, "elsewhere") is None
 
 
 def test_runs_keep_their_evidence_until_they_expire(file: Path) -> None:
@@ -127,7 +132,7 @@ def test_what_became_of_advice_outlives_the_recording_it_was_given_on(tmp_path: 
     before = recommendations(file)
     save(fold([]), file)
     assert recommendations(file) == before
-    assert last_report(file) is None  # of another workload
+    assert last_run(file) is None  # of another workload
     assert run(file, "b", applied=True) == {"a": "applied", "b": "dismissed"}
 
 
