@@ -135,7 +135,7 @@ def _prepare(connection: Connection, patience: int) -> None:
     settings = {
         "search_path": SCHEMA,
         "statement_timeout": f"{patience}s",
-        "idle_in_transaction_session_timeout": f"{patience}s",
+        "idle_in_transaction_session_timeout": f"{_LONGEST_LOCK}s",
         "lock_timeout": f"{patience or _LONGEST_LOCK}s",
     }
     prepared = [func.set_config(*each, True) for each in settings.items()]

@@ -61,10 +61,14 @@ def to_row(counts: Counts) -> dict[str, Any]:
     return numbers | {"latency": _to_text(counts.latency), "sites": _to_text(counts.sites)}
 
 
-def from_row(row: Row[Any]) -> Counts:
-    """The counts of a row, or of rows added up with their texts joined. Raises ValueError for other text."""
-    numbers = Counter({name: int(getattr(row, name)) for name in NUMBERS})
-    return Counts(numbers, _from_text(str(row.latency)), _from_text(str(row.sites)))
+def from_rows(*rows: Row[Any]) -> Counts:
+    """The counts of rows added up; a row may itself be a sum, with texts joined.
+
+    Raises ValueError for text that dbperf did not write.
+    """
+    numbers = Counter({name: sum(int(getattr(row, name)) for row in rows) for name in NUMBERS})
+    latency, sites = (" ".join(str(getattr(row, name)) for row in rows) for name in ("latency", "sites"))
+    return Counts(numbers, _from_text(latency), _from_text(sites))
 
 
 def statement_id(statement: Statement) -> int:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Label, Select, Subquery, Table, func, select
+from sqlalchemy import Connection, Label, Row, Select, Subquery, Table, func, select
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
@@ -19,7 +19,7 @@ from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
 from dbperf.workload import values
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import Mode, connect, place_of, telling, transaction
-from dbperf.workload.store.counts import NUMBERS, Counts, from_row
+from dbperf.workload.store.counts import NUMBERS, Counts, from_rows
 from dbperf.workload.store.schema import check
 
 SAMPLES = 8
@@ -32,7 +32,7 @@ def opened(
 ) -> Iterator[Connection]:
     """A transaction on a store that exists and is of this version. Raises StoreError.
 
-    `thorough` looks at every page of a file first.
+    `thorough` looks at every page of a recording first; a history may be large.
     """
     place = place_of(where)
     if place.file and not place.file.exists():
@@ -45,6 +45,8 @@ def opened(
 
 
 def _look_through(connection: Connection, file: Path) -> None:
+    if connection.exec_driver_sql("PRAGMA user_version").scalar_one() == tables.HISTORY:
+        return
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
     octets = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
     if file.stat().st_size < pages * octets:
@@ -91,17 +93,16 @@ def read_from(connection: Connection, since: float | None = None, until: float |
 
 
 def _counts(connection: Connection, since: float | None, until: float | None) -> dict[int, Counts]:
-    counts: dict[int, Counts] = {}
+    rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     for window, seconds in tables.SECONDS.items():
         query = totals(connection, window)
         if since is not None:
             query = query.where(window.c.starts + seconds > since)
         if until is not None:
             query = query.where(window.c.starts < until)
-        for row in connection.execute(query.execution_options(yield_per=1000)):
-            key, each = row.statement_id, from_row(row)
-            counts[key] = counts[key].plus(each) if key in counts else each
-    return counts
+        for row in connection.execute(query):
+            rows[row.statement_id].append(row)
+    return {key: from_rows(*each) for key, each in rows.items()}
 
 
 def totals(connection: Connection, window: Table, *by: Label[Any]) -> Select[Any]:
