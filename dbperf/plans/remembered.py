@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
+from cattrs import BaseValidationError
 from cattrs.preconf.json import make_converter
 
 from dbperf.errors import StoreError
@@ -28,6 +29,7 @@ _MADE_BY = ("dbperf", "sqlglot")
 _PLAIN = frozenset({"r", "m"})
 """Kinds of tables whose plan reads them and nothing else: no view, no partition."""
 
+_T = TypeVar("_T")
 _converter = make_converter(omit_if_default=True)
 
 
@@ -90,9 +92,9 @@ class Remembered:
     def facts(self, statement: Statement) -> StatementFacts:
         """See Target.facts."""
         key = (statement.fingerprint, statement.dialect)
-        text, body = json.loads(self.known_facts.get(key, '["", null]'))
-        if text == statement.sql:
-            facts = _converter.structure(body, StatementFacts)
+        known_facts = _read(self.known_facts.get(key), tuple[str, StatementFacts])
+        if known_facts and known_facts[0] == statement.sql:
+            facts = known_facts[1]
         else:
             facts = self._target.facts(statement)
             self.new_facts[key] = json.dumps([statement.sql, _converter.unstructure(facts)])
@@ -104,8 +106,8 @@ class Remembered:
     def explain(self, sql: str, parameters: Sequence[Any] | None) -> Plan:
         """See Target.explain."""
         key = self._key(sql, parameters)
-        if key is not None and (body := self.known_plans.get(key)) is not None:
-            return _converter.loads(body, Plan)
+        if key is not None and (known := _read(self.known_plans.get(key), Plan)):
+            return known
         plan = self._target.explain(sql, parameters)
         if key is not None and {scan.relation for scan in plan.scans()} <= self._named(key[0]):
             self.new_plans[key] = _converter.dumps(replace(plan, root=_without_values(plan.root)))
@@ -144,6 +146,14 @@ class Remembered:
         return blake2b(
             repr(what).encode("utf-8", "backslashreplace"), key=self._salt, digest_size=16
         ).hexdigest()
+
+
+def _read(body: str | None, kind: type[_T]) -> _T | None:
+    """What was kept, None where it is nothing that this dbperf reads: it is made again."""
+    try:
+        return _converter.loads(body, kind) if body is not None else None
+    except (BaseValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def _without_values(node: PlanNode) -> PlanNode:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,19 @@ def test_plans_are_made_again_only_where_something_changed(
     assert explained(shop, monkeypatch) == 0
     change(dsn, changed.format(database=database))
     assert explained(shop, monkeypatch) in {2, 3}  # those that read orders, at least
+    assert explained(shop, monkeypatch) == 0
+
+
+def test_what_is_kept_and_cannot_be_read_is_made_again(
+    shop: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, store = shop
+    first = explained(shop, monkeypatch)
+    for body in ("[1", "7", '["SELECT * FROM small", {}]', '{"root": 7}'):
+        with closing(sqlite3.connect(store)) as database, database:
+            database.execute("UPDATE facts SET body = ?", [body])
+            database.execute("UPDATE plan SET body = ?", [body])
+        assert explained(shop, monkeypatch) == first
     assert explained(shop, monkeypatch) == 0
 
 
