@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -14,6 +13,7 @@ from rich.markdown import Markdown
 from rich.text import Text
 from rich.theme import Theme
 
+from dbperf.cli.output import stdout
 from dbperf.errors import InputError
 
 FORMATS = ("terminal", "json")
@@ -29,13 +29,14 @@ def rule(name: str | None, form: str) -> None:
     from dbperf.report.terminal import line_width, open_console, print_lines
 
     found = _find(name) if name else None
-    if form == "json":
-        told = _as_json(found) if found else [_as_json(each) for each in RULES]
-        click.echo(json.dumps(told, indent=2))
-        return
-    console = open_console(sys.stdout)
-    width = line_width(console)
-    print_lines(_page(found, console, width) if found else _contents(RULES, width), console)
+    with stdout() as file:
+        if form == "json":
+            told = _as_json(found) if found else [_as_json(each) for each in RULES]
+            print(json.dumps(told, indent=2), file=file)
+            return
+        console = open_console(file)
+        width = line_width(console)
+        print_lines(_page(found, console, width) if found else _contents(RULES, width), console)
 
 
 def _find(name: str) -> ModuleType:
