@@ -3,7 +3,8 @@
     uv run python -P tests/bench/store.py [fleet] [month] [million]
 
 `fleet`    200 processes flush every second for a minute into one PostgreSQL store; nothing may be missing.
-`month`    10,000 statements x 30 days in one SQLite file, as prune leaves it: size, and seconds to read.
+`month`    10,000 statements x 30 days in one SQLite file, as prune leaves it: size, seconds to read, and what
+           the commands on it take as whole processes.
 `million`  rows and bytes for each million captured statements, on SQLite and on PostgreSQL.
 """
 
@@ -14,6 +15,8 @@ import math
 import multiprocessing
 import random
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -21,6 +24,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import Table
 
 from dbperf.embedded import start
@@ -190,6 +194,26 @@ def month(statements: int, days: int) -> None:
             began = time.perf_counter()
             workload = read(file)
             print(f"read: {time.perf_counter() - began:.2f} s, {len(workload.statements):,} statements")
+        commands(file)
+
+
+def commands(file: Path) -> None:
+    """The commands a person waits for, as whole processes; the tables of the top statements are there."""
+    columns = ", ".join(f"column_{each} int" for each in range(8))
+    with start() as server:
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE other (id int PRIMARY KEY)")
+            for number in range(1, 501):
+                table = f"t{number} (id int PRIMARY KEY, other_id int, {columns})"
+                connection.execute(f"CREATE TABLE {table}".encode())
+        analyze = ["analyze", "--db", server.dsn(), "--workload", str(file)]
+        for command in (analyze, analyze, ["report", str(file)], ["report", str(file), "--format", "html"]):
+            began = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "dbperf", *command], stdout=subprocess.PIPE, check=True
+            )
+            took, first = time.perf_counter() - began, done.stdout.split(b"\n")[0].decode()
+            print(f"dbperf {command[0]}: {took:.2f} s, {len(done.stdout) / 1e3:,.0f} kB: {first[:70]}")
 
 
 # --- a million
