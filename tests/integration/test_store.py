@@ -73,6 +73,7 @@ def test_a_workload_comes_back(store: str, watcher: Database) -> None:
     sink.write(0.0, seen[:2], Unseen(1))
     sink.close()
     assert read(store) == fold(seen + seen[:2], Unseen(2, 2, 3))
+    assert sum(each.latency.count for each in read(store, detailed=2).statements) == 4
     # The server's clock tells the window, whatever the host's.
     (fresh,) = watcher.execute("select bool_and(starts > extract(epoch from now()) - 120) from dbperf.minute")
     assert fresh == (True,)

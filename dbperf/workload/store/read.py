@@ -5,13 +5,26 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Label, Row, Select, Subquery, Table, func, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    FromClause,
+    Label,
+    Row,
+    Select,
+    Subquery,
+    Table,
+    bindparam,
+    func,
+    select,
+)
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
@@ -55,18 +68,31 @@ def _look_through(connection: Connection, file: Path) -> None:
         raise ValueError(found)
 
 
-def read(where: str | os.PathLike[str], since: float | None = None, until: float | None = None) -> Workload:
+def read(
+    where: str | os.PathLike[str],
+    since: float | None = None,
+    until: float | None = None,
+    detailed: int | None = None,
+) -> Workload:
     """What is in a store, in windows that overlap the time from `since` to `until`, seconds since 1970.
 
-    Old windows are a day long, so the edges are coarse there. Raises StoreError.
+    Old windows are a day long, so the edges are coarse there. Where `detailed` is given, only so many of the
+    slowest statements of each database have latency and call sites: to add those up takes most of the time.
+    Raises StoreError.
     """
     with opened(where) as connection:
-        return read_from(connection, since, until)
+        return read_from(connection, since, until, detailed)
 
 
-def read_from(connection: Connection, since: float | None = None, until: float | None = None) -> Workload:
+def read_from(
+    connection: Connection,
+    since: float | None = None,
+    until: float | None = None,
+    detailed: int | None = None,
+) -> Workload:
     """The same over a connection, inside a transaction. Raises ValueError for what dbperf did not write."""
-    counts = _counts(connection, since, until)
+    within = [_overlapping(window, since, until) for window in tables.SECONDS]
+    counts = _counts(connection, within, None if detailed is None else _slowest(connection, within, detailed))
     sites = {row.id: (row.file, row.line, row.function) for row in connection.execute(select(tables.site))}
     samples = _samples(connection)
     statements = []
@@ -92,26 +118,55 @@ def read_from(connection: Connection, since: float | None = None, until: float |
     return Workload(tuple(statements), _coverage(connection), tuple(json.loads(notes or "[]")))
 
 
-def _counts(connection: Connection, since: float | None, until: float | None) -> dict[int, Counts]:
+def _overlapping(window: Table, since: float | None, until: float | None) -> FromClause:
+    query = select(window)
+    if since is not None:
+        query = query.where(window.c.starts + tables.SECONDS[window] > since)
+    if until is not None:
+        query = query.where(window.c.starts < until)
+    return query.subquery()
+
+
+def _slowest(connection: Connection, windows: Sequence[FromClause], number: int) -> set[int]:
+    spent: Counter[int] = Counter()
+    for window in windows:
+        time = func.sum(window.c.execute_ns)
+        spent.update(
+            dict(connection.execute(select(window.c.statement_id, time).group_by("statement_id")).all())
+        )
+    databases: defaultdict[str, list[int]] = defaultdict(list)
+    for row in connection.execute(select(tables.statement.c.id, tables.statement.c.database)):
+        databases[row.database].append(row.id)
+    return {key for keys in databases.values() for key in nlargest(number, keys, key=spent.__getitem__)}
+
+
+def _counts(
+    connection: Connection, windows: Sequence[FromClause], detailed: set[int] | None
+) -> dict[int, Counts]:
     rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for window, seconds in tables.SECONDS.items():
-        query = totals(connection, window)
-        if since is not None:
-            query = query.where(window.c.starts + seconds > since)
-        if until is not None:
-            query = query.where(window.c.starts < until)
-        for row in connection.execute(query):
+    for window in windows:
+        for row in connection.execute(totals(connection, window, detailed=detailed)):
             rows[row.statement_id].append(row)
     return {key: from_rows(*each) for key, each in rows.items()}
 
 
-def totals(connection: Connection, window: Table, *by: Label[Any]) -> Select[Any]:
-    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined."""
+def totals(
+    connection: Connection, window: FromClause, *by: Label[Any], detailed: set[int] | None = None
+) -> Select[Any]:
+    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined,
+    those of the `detailed` statements alone where some are given.
+    """
     join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
-    numbers = [func.sum(window.c[name]).label(name) for name in NUMBERS]
-    texts = [join(window.c[name], " ").label(name) for name in ("latency", "sites")]
     key = window.c.statement_id
-    return select(key, *by, *numbers, *texts).group_by(key, *(each.element for each in by))
+    numbers = [func.sum(window.c[name]).label(name) for name in NUMBERS]
+    texts = [join(window.c[name], " ") for name in ("latency", "sites")]
+    if detailed is not None:
+        keys: BindParameter[Any] = bindparam(
+            "detailed", sorted(detailed), expanding=True, literal_execute=True
+        )
+        texts = [func.coalesce(each.filter(key.in_(keys)), "") for each in texts]
+    named = [each.label(name) for each, name in zip(texts, ("latency", "sites"), strict=True)]
+    return select(key, *by, *numbers, *named).group_by(key, *(each.element for each in by))
 
 
 def ranked_samples() -> Subquery:

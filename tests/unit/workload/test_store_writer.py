@@ -7,6 +7,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,17 @@ def test_processes_and_minutes_have_rows_of_their_own(file: Path) -> None:
     assert calls(file, since=NOW + 60) == 4
     assert calls(file, since=NOW + 119, until=NOW + 120) == 2
     assert calls(file, until=NOW) == 0
+
+
+def test_only_the_slowest_of_each_database_have_details_where_few_will_do(file: Path) -> None:
+    here = [observed("t", 3), observed("u", 2), observed("v", 1)]
+    there = [replace(observed("w", 1), database="elsewhere")]
+    writer(file).write(NOW, [*here, *there], Unseen())
+    whole, brief = read(file), read(file, detailed=1)
+    assert read(file, detailed=3) == whole
+    assert [each.calls for each in brief.statements] == [each.calls for each in whole.statements]
+    kept = [each for each in brief.statements if each.latency.count and each.call_sites]
+    assert kept == [each for each in whole.statements if " t " in each.sql or each.database == "elsewhere"]
 
 
 def test_a_store_that_is_locked_keeps_what_it_has_and_gets_the_rest_later(
