@@ -104,18 +104,17 @@ def analyze(
 
 def _workload(store: str | None, since: str | None, sql: Path | None, target: str, top: int) -> Workload:
     if store:
-        return _stored(store, since)
+        return _stored(store, since, top)
     return _given(sql, target) if sql else _counted(target, top)
 
 
-def _stored(store: str, since: str | None) -> Workload:
+def _stored(store: str, since: str | None, top: int) -> Workload:
     from dbperf.workload.file import load
-    from dbperf.workload.store.read import read
 
     if not since:
-        return load(store)
+        return load(store, detailed=top)
     start = _time(since)
-    workload = read(store, since=start)
+    workload = load(store, start, detailed=top)
     note = f"of the store, only what ran since {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}"
     return replace(workload, notes=(*workload.notes, note))
 

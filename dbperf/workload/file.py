@@ -38,12 +38,13 @@ def save(workload: Workload, path: str | os.PathLike[str]) -> None:
         _fill(connection, workload)
 
 
-def load(path: str | os.PathLike[str]) -> Workload:
-    """Read a workload, or all of a history. Raises StoreError when the file is missing, is none, is damaged,
-    or is of another version.
+def load(path: str | os.PathLike[str], since: float | None = None, detailed: int | None = None) -> Workload:
+    """Read a workload, or a history: all of it, or what ran `since` then; see `store.read.read`.
+
+    Raises StoreError when the file is missing, is none, is damaged, or is of another version.
     """
     with opened(path, thorough=True) as connection:
-        return read_from(connection)
+        return read_from(connection, since, None, detailed)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ import math
 import multiprocessing
 import random
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -22,6 +24,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import Table
 
 from dbperf.embedded import start
@@ -194,6 +197,25 @@ def month(statements: int, days: int) -> None:
                 read(file, detailed=detailed)
                 took.append(time.perf_counter() - began)
             print(f"read: {min(took):.2f} s, with latency and lines of {detailed or 'all'}")
+        commands(file)
+
+
+def commands(file: Path) -> None:
+    """The commands a person waits for, as whole processes; the tables of the top statements are there."""
+    columns = ", ".join(f"column_{each} int" for each in range(8))
+    with start() as server:
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE other (id int PRIMARY KEY)")
+            for number in range(1, 501):
+                table = f"t{number} (id int PRIMARY KEY, other_id int, {columns})"
+                connection.execute(f"CREATE TABLE {table}".encode())
+        analyze = ["analyze", "--db", server.dsn(), "--workload", str(file)]
+        for command in (analyze, analyze, ["report", str(file)], ["report", str(file), "--format", "html"]):
+            began = time.perf_counter()
+            line = [sys.executable, "-m", "dbperf", *command]
+            done = subprocess.run(line, stdout=subprocess.PIPE, check=True)
+            took, first = time.perf_counter() - began, done.stdout.split(b"\n")[0].decode()
+            print(f"dbperf {command[0]}: {took:.2f} s, {len(done.stdout) / 1e3:,.0f} kB: {first[:70]}")
 
 
 # --- a million
