@@ -18,7 +18,7 @@ def keep(report: Report, store: str, catalog: Catalog) -> Report:
     try:
         known = recommendations(store, report.target.database)
         report = _without(report, {each.id: each.reason for each in known if each.state is State.DISMISSED})
-        remember(store, report, json.render(report), lambda advice: _is_applied(advice, catalog))
+        remember(store, report, json.render(report, indent=None), lambda advice: _is_applied(advice, catalog))
     except StoreError as error:
         return _noted(report, f"this report is not kept: {error}")
     return report

@@ -17,8 +17,8 @@ from dbperf.model.report import Replayed, Report, StatementReport
 SCHEMA_VERSION: Final = 1
 
 
-def render(report: Report) -> str:
-    """The report as a JSON document in ASCII with a final newline.
+def render(report: Report, *, indent: int | None = 2) -> str:
+    """The report as a JSON document in ASCII with a final newline; on one line where `indent` is None.
 
     Times are seconds, sizes bytes, costs in the unit of the evidence. A number that is not finite becomes
     null. Parameters and samples never appear: they are the application's data.
@@ -32,7 +32,11 @@ def render(report: Report) -> str:
         "runtime": {"pools": [], "batchers": [], "caches": [], "transactions": None},
     }
     # ASCII escapes also carry the lone surrogates of a path that is not UTF-8 through any encoding.
-    return json.dumps(_finite(document), indent=2, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(document, indent=indent, allow_nan=False)
+    except ValueError:  # rare, and to look for it takes as long as all the rest
+        text = json.dumps(_finite(document), indent=indent, allow_nan=False)
+    return text + "\n"
 
 
 def _summary(report: Report) -> dict[str, Any]:

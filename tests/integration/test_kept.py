@@ -68,7 +68,7 @@ def test_what_becomes_of_an_index(shop: tuple[str, str]) -> None:
     assert [each.id for each in report.recommendations] == [OWNER_INDEX]
     kept = last_run(store)
     assert kept is not None
-    assert kept.report == json.render(report)
+    assert kept.report == json.render(report, indent=None)
     change(dsn, "CREATE INDEX by_owner ON orders (owner, at)")
     run(shop)
     assert states(store) == {OWNER_INDEX: "applied"}

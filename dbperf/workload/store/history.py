@@ -72,6 +72,9 @@ def remember(
     found = {each.id: each for each in report.recommendations}
     evidence = {key: json.dumps(asdict(each)) for key, each in found.items()}
     with opened(where, "maintain") as connection:
+        # Of ten thousand statements a report is 8 MB: earlier runs keep their evidence, and no report.
+        earlier = update(tables.run).where(tables.run.c.target == target, tables.run.c.report != "")
+        connection.execute(earlier.values(report=""))
         put(connection, tables.run, [run | server])
         rows = [{"run_id": run_id, "recommendation_id": key, "evidence": evidence[key]} for key in found]
         put(connection, tables.finding, rows)

@@ -112,6 +112,8 @@ def test_runs_keep_their_evidence_until_they_expire(file: Path) -> None:
     with closing(sqlite3.connect(file)) as database:
         evidence = database.execute("select evidence from finding where recommendation_id = 'a'").fetchone()
         assert json.loads(evidence[0])["evidence"][0]["cost_after"] == 1.0
+        reports = database.execute("select report from run order by at").fetchall()
+        assert reports == [("",), ('["b"]',), ('["c"]',)]  # one a target
         prune(file, now=1e11)
         assert database.execute("select report from run order by at").fetchall() == [('["b"]',), ('["c"]',)]
         assert database.execute("select count(*) from finding").fetchone() == (2,)
