@@ -31,7 +31,7 @@ from dbperf.workload.fold import merge
 Progress = Callable[[float, str], None]
 """Called with the share of the work that is done, 0 to 1, and what is being done."""
 
-TOP = 500
+TOP = 200
 """Statements that are judged unless more are asked for: those that took most of the time."""
 
 _PLANNING, _SEARCHING, _MEASURING = 0.05, 0.1, 0.5

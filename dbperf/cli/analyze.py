@@ -38,7 +38,7 @@ SOURCES = ("pg_stat_statements",)
 @click.option(
     "--top",
     type=click.IntRange(min=1),
-    default=500,
+    default=200,
     show_default=True,
     help="Judge the statements that took most time.",
 )

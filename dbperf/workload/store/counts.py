@@ -61,14 +61,13 @@ def to_row(counts: Counts) -> dict[str, Any]:
     return numbers | {"latency": _to_text(counts.latency), "sites": _to_text(counts.sites)}
 
 
-def from_rows(*rows: Row[Any]) -> Counts:
-    """The counts of rows added up; a row may itself be a sum, with texts joined.
+def from_row(row: Row[Any]) -> Counts:
+    """The counts of a row, which may itself be a sum, with texts joined.
 
     Raises ValueError for text that dbperf did not write.
     """
-    numbers = Counter({name: sum(int(getattr(row, name)) for row in rows) for name in NUMBERS})
-    latency, sites = (" ".join(str(getattr(row, name)) for row in rows) for name in ("latency", "sites"))
-    return Counts(numbers, _from_text(latency), _from_text(sites))
+    numbers = Counter({name: int(getattr(row, name)) for name in NUMBERS})
+    return Counts(numbers, from_text(row.latency), from_text(row.sites))
 
 
 def statement_id(statement: Statement) -> int:
@@ -98,7 +97,8 @@ def _to_text(counter: Counter[int]) -> str:
     return " ".join(f"{key}*{calls}" for key, calls in sorted(counter.items()))
 
 
-def _from_text(text: str) -> Counter[int]:
+def from_text(text: str) -> Counter[int]:
+    """The counts in a text, or in several joined by spaces. Raises ValueError for any other."""
     # Equal parts are many in texts that were joined, and are counted in C before they are read; keys become
     # numbers last: a month has millions of parts.
     calls: dict[str, int] = {}

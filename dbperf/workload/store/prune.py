@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, Table, delete, exists, func, select, upd
 from dbperf.model.workload import Unseen
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import place_of, telling
-from dbperf.workload.store.counts import from_rows, to_row
+from dbperf.workload.store.counts import from_row, to_row
 from dbperf.workload.store.partitions import drop_partitions, make_partitions
 from dbperf.workload.store.read import SAMPLES, opened, ranked_samples, totals
 from dbperf.workload.store.rows import keep, put
@@ -115,10 +115,10 @@ def _add_up(connection: Connection, own: int, coarse: Table, rows: Sequence[Row[
         columns.statement_id.in_({row.statement_id for row in rows}),
         columns.starts.in_({row.starts for row in rows}),
     )
-    before = {(row.statement_id, row.starts): from_rows(row) for row in connection.execute(there)}
+    before = {(row.statement_id, row.starts): from_row(row) for row in connection.execute(there)}
     after = {}
     for row in rows:
-        key, counts = (row.statement_id, row.starts), from_rows(row)
+        key, counts = (row.statement_id, row.starts), from_row(row)
         after[key] = before[key].plus(counts) if key in before else counts
     own_rows = [
         {"statement_id": statement, "starts": starts, "writer_id": own, **to_row(counts)}

@@ -6,25 +6,13 @@ import errno
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    FromClause,
-    Label,
-    Row,
-    Select,
-    Subquery,
-    Table,
-    bindparam,
-    func,
-    select,
-)
+from sqlalchemy import Connection, FromClause, Label, Select, Subquery, Table, func, select
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
@@ -32,7 +20,7 @@ from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
 from dbperf.workload import values
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import Mode, connect, place_of, telling, transaction
-from dbperf.workload.store.counts import NUMBERS, Counts, from_rows
+from dbperf.workload.store.counts import NUMBERS, Counts, from_text
 from dbperf.workload.store.schema import check
 
 SAMPLES = 8
@@ -92,7 +80,7 @@ def read_from(
 ) -> Workload:
     """The same over a connection, inside a transaction. Raises ValueError for what dbperf did not write."""
     within = [_overlapping(window, since, until) for window in tables.SECONDS]
-    counts = _counts(connection, within, None if detailed is None else _slowest(connection, within, detailed))
+    counts = _counts(connection, within, detailed)
     sites = {row.id: (row.file, row.line, row.function) for row in connection.execute(select(tables.site))}
     samples = _samples(connection)
     statements = []
@@ -127,46 +115,51 @@ def _overlapping(window: Table, since: float | None, until: float | None) -> Fro
     return query.subquery()
 
 
-def _slowest(connection: Connection, windows: Sequence[FromClause], number: int) -> set[int]:
-    spent: Counter[int] = Counter()
+def _counts(connection: Connection, windows: Sequence[FromClause], detailed: int | None) -> dict[int, Counts]:
+    """Sums of all statements, and then, of the slowest `detailed`, what takes long to add up."""
+    numbers: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for window in windows:
-        time = func.sum(window.c.execute_ns)
-        spent.update(
-            dict(connection.execute(select(window.c.statement_id, time).group_by("statement_id")).all())
-        )
+        key = window.c.statement_id
+        for row in connection.execute(select(key, *_numbers(window)).group_by(key)):
+            numbers[row[0]].update(dict(zip(NUMBERS, map(int, row[1:]), strict=True)))
+    slowest = None if detailed is None else _slowest(connection, numbers, detailed)
+    latencies: defaultdict[int, list[str]] = defaultdict(list)
+    sites: defaultdict[int, list[str]] = defaultdict(list)
+    for window in windows:
+        key = window.c.statement_id
+        query = select(key, *_texts(connection, window)).group_by(key)
+        for row in connection.execute(query if slowest is None else query.where(key.in_(slowest))):
+            latencies[row[0]].append(str(row.latency))
+            sites[row[0]].append(str(row.sites))
+    return {
+        key: Counts(each, from_text(" ".join(latencies[key])), from_text(" ".join(sites[key])))
+        for key, each in numbers.items()
+    }
+
+
+def _slowest(connection: Connection, spent: Mapping[int, Counter[str]], number: int) -> list[int]:
     databases: defaultdict[str, list[int]] = defaultdict(list)
     for row in connection.execute(select(tables.statement.c.id, tables.statement.c.database)):
-        databases[row.database].append(row.id)
-    return {key for keys in databases.values() for key in nlargest(number, keys, key=spent.__getitem__)}
+        if row.id in spent:
+            databases[row.database].append(row.id)
+    largest = (nlargest(number, keys, lambda key: spent[key]["execute_ns"]) for keys in databases.values())
+    return sorted(key for keys in largest for key in keys)
 
 
-def _counts(
-    connection: Connection, windows: Sequence[FromClause], detailed: set[int] | None
-) -> dict[int, Counts]:
-    rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    for window in windows:
-        for row in connection.execute(totals(connection, window, detailed=detailed)):
-            rows[row.statement_id].append(row)
-    return {key: from_rows(*each) for key, each in rows.items()}
-
-
-def totals(
-    connection: Connection, window: FromClause, *by: Label[Any], detailed: set[int] | None = None
-) -> Select[Any]:
-    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined,
-    those of the `detailed` statements alone where some are given.
-    """
-    join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
+def totals(connection: Connection, window: FromClause, *by: Label[Any]) -> Select[Any]:
+    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined."""
     key = window.c.statement_id
-    numbers = [func.sum(window.c[name]).label(name) for name in NUMBERS]
-    texts = [join(window.c[name], " ") for name in ("latency", "sites")]
-    if detailed is not None:
-        keys: BindParameter[Any] = bindparam(
-            "detailed", sorted(detailed), expanding=True, literal_execute=True
-        )
-        texts = [func.coalesce(each.filter(key.in_(keys)), "") for each in texts]
-    named = [each.label(name) for each, name in zip(texts, ("latency", "sites"), strict=True)]
-    return select(key, *by, *numbers, *named).group_by(key, *(each.element for each in by))
+    columns = (key, *by, *_numbers(window), *_texts(connection, window))
+    return select(*columns).group_by(key, *(each.element for each in by))
+
+
+def _numbers(window: FromClause) -> list[Label[Any]]:
+    return [func.sum(window.c[name]).label(name) for name in NUMBERS]
+
+
+def _texts(connection: Connection, window: FromClause) -> list[Label[Any]]:
+    join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
+    return [join(window.c[name], " ").label(name) for name in ("latency", "sites")]
 
 
 def ranked_samples() -> Subquery:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select, update
 from dbperf.model.workload import Observed, Statement, Unseen, Writer
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import make_history, open_engine, place_of, telling, transaction
-from dbperf.workload.store.counts import Counts, counts_of, from_rows, statement_id, storable, to_row
+from dbperf.workload.store.counts import Counts, counts_of, from_row, statement_id, storable, to_row
 from dbperf.workload.store.describe import describe, keep_samples
 from dbperf.workload.store.rows import insert, put
 from dbperf.workload.store.schema import check, create
@@ -155,7 +155,7 @@ def _own_counts(connection: Connection, mine: Mapping[str, int], keys: Sequence[
     query = select(tables.minute).where(
         columns.statement_id.in_(keys), *(columns[name] == value for name, value in mine.items())
     )
-    return {row.statement_id: from_rows(row) for row in connection.execute(query)}
+    return {row.statement_id: from_row(row) for row in connection.execute(query)}
 
 
 def _news(key: int, seen: _Seen, before: Mapping[int, Counts]) -> bool:
