@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 from dbperf.model.recommendation import Severity
-from dbperf.model.report import Replayed, Report, StatementReport
+from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementReport
 
 SCHEMA_VERSION: Final = 1
 
@@ -26,7 +26,7 @@ def render(report: Report, *, indent: int | None = 2) -> str:
     document = {
         "schema_version": SCHEMA_VERSION,
         "summary": _summary(report),
-        "coverage": asdict(report.coverage),
+        "coverage": _coverage(report.coverage),
         "statements": [_statement(each) for each in report.statements],
         "recommendations": [asdict(each) for each in report.recommendations],
         "runtime": {"pools": [], "batchers": [], "caches": [], "transactions": None},
@@ -37,6 +37,13 @@ def render(report: Report, *, indent: int | None = 2) -> str:
     except ValueError:  # rare, and to look for it takes as long as all the rest
         text = json.dumps(_finite(document), indent=indent, allow_nan=False)
     return text + "\n"
+
+
+def _coverage(coverage: Coverage) -> dict[str, Any]:
+    # Not asdict all the way down: what is skipped may be ten thousand statements.
+    names = [each.name for each in fields(Skipped)]
+    skipped = [{name: getattr(each, name) for name in names} for each in coverage.skipped]
+    return asdict(replace(coverage, skipped=())) | {"skipped": skipped}
 
 
 def _summary(report: Report) -> dict[str, Any]:

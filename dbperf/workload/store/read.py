@@ -12,7 +12,7 @@ from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Label, Select, Subquery, Table, func, select
+from sqlalchemy import Connection, FromClause, Label, Select, Subquery, Table, func, select, union_all
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
@@ -117,11 +117,11 @@ def _overlapping(window: Table, since: float | None, until: float | None) -> Fro
 
 def _counts(connection: Connection, windows: Sequence[FromClause], detailed: int | None) -> dict[int, Counts]:
     """Sums of all statements, and then, of the slowest `detailed`, what takes long to add up."""
-    numbers: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for window in windows:
-        key = window.c.statement_id
-        for row in connection.execute(select(key, *_numbers(window)).group_by(key)):
-            numbers[row[0]].update(dict(zip(NUMBERS, map(int, row[1:]), strict=True)))
+    each_window = union_all(*(_sums(window) for window in windows)).subquery()
+    numbers = {
+        row[0]: Counter(dict(zip(NUMBERS, map(int, row[1:]), strict=True)))
+        for row in connection.execute(_sums(each_window))
+    }
     slowest = None if detailed is None else _slowest(connection, numbers, detailed)
     latencies: defaultdict[int, list[str]] = defaultdict(list)
     sites: defaultdict[int, list[str]] = defaultdict(list)
@@ -151,6 +151,10 @@ def totals(connection: Connection, window: FromClause, *by: Label[Any]) -> Selec
     key = window.c.statement_id
     columns = (key, *by, *_numbers(window), *_texts(connection, window))
     return select(*columns).group_by(key, *(each.element for each in by))
+
+
+def _sums(rows: FromClause) -> Select[Any]:
+    return select(rows.c.statement_id, *_numbers(rows)).group_by(rows.c.statement_id)
 
 
 def _numbers(window: FromClause) -> list[Label[Any]]:
