@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from dbperf.model.histogram import Latency, merged
+
+_Item = TypeVar("_Item")
 
 PARAMETER_SETS_KEPT = 8
 
@@ -122,6 +124,21 @@ class Workload:
         return sum(statement.execute_seconds for statement in self.statements)
 
 
+def called(sites: Iterable[CallSite]) -> tuple[CallSite, ...]:
+    """One for each line, with all its calls, the most frequent first."""
+    calls: Counter[tuple[str, int, str]] = Counter()
+    for site in sites:
+        calls[site.file, site.line, site.function] += site.calls
+    return tuple(CallSite(*place, count) for place, count in calls.most_common())
+
+
+def spread(items: Sequence[_Item], places: int) -> Sequence[_Item]:
+    """At most `places` of the items, evenly spread over all of them, the first among them."""
+    if len(items) <= places:
+        return items
+    return [items[place * len(items) // places] for place in range(places)]
+
+
 def combined(observed: Iterable[Observed]) -> list[Observed]:
     """One for each SQL string, dialect, paramstyle and database, as if it had been observed at once.
 
@@ -135,14 +152,7 @@ def combined(observed: Iterable[Observed]) -> list[Observed]:
 
 def _together(observed: Sequence[Observed]) -> Observed:
     first = observed[0]
-    sites: Counter[tuple[str, int, str]] = Counter()
-    for each in observed:
-        for site in each.call_sites:
-            sites[site.file, site.line, site.function] += site.calls
     parameters = [each for one in observed for each in one.parameters]
-    if len(parameters) > PARAMETER_SETS_KEPT:
-        places = range(PARAMETER_SETS_KEPT)
-        parameters = [parameters[place * len(parameters) // PARAMETER_SETS_KEPT] for place in places]
     return Observed(
         sql=first.sql,
         dialect=first.dialect,
@@ -155,6 +165,6 @@ def _together(observed: Sequence[Observed]) -> Observed:
         cancellations=sum(each.cancellations for each in observed),
         execute_ns=sum(each.execute_ns for each in observed),
         latency=merged(each.latency for each in observed),
-        call_sites=tuple(CallSite(*place, calls) for place, calls in sites.most_common()),
-        parameters=tuple(parameters),
+        call_sites=called(site for each in observed for site in each.call_sites),
+        parameters=tuple(spread(parameters, PARAMETER_SETS_KEPT)),
     )
