@@ -41,7 +41,7 @@ class Access:
     | again | executions whose parameters had been sent before in the same operation, nothing written since |
     | eager | statements that loaded a relationship along; `reads` of it by the process, of any instance |
 
-    Only what came at least `FEWEST` times in one operation is told of lazy, column and loop. `operation` is ""
+    Of lazy, column and loop, what came `FEWEST` times or more in one operation is told. `operation` is ""
     where none was open: then one checkout of a connection is meant. `loader` is the option of SQLAlchemy that
     would load it along, or does: "selectinload(User.posts)". `parent` is the line that loaded the instances.
     `calls` were made in `operations` of them, and took `nanoseconds` to execute.
