@@ -98,7 +98,7 @@ def page(report: Report) -> Page:
 
 
 def _figures(report: Report) -> Iterator[Figure]:
-    total, saved = report.execute_seconds, report.recoverable_seconds
+    total, saved = report.seconds, report.recoverable_seconds
     if report.applied:
         before, after = replayed_seconds(report)
         times, change = before_after(before, after)
