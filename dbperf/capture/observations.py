@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 from dbperf.capture.callsite import call_site
 from dbperf.capture.recorder import Recorders, Slot
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import Observed, Unseen
+from dbperf.model.workload import Observed, Seen, Unseen
 
 
 class Observations:
@@ -34,9 +34,9 @@ class Observations:
 
     def unseen(self) -> Unseen:
         """What was counted but not kept."""
-        return Unseen(self.recorders.total().folded, self.failures)
+        return Unseen(folded_calls=self.recorders.total().folded, observer_failures=self.failures)
 
-    def fresh(self) -> tuple[list[Observed], Unseen]:
+    def fresh(self) -> Seen:
         """What was seen since the last call, by SQL string and thread: the caller's to keep from now on.
 
         Parameter sets are handed over once. Counts missed of an execution that is being recorded at this
@@ -44,7 +44,8 @@ class Observations:
         """
         slots, folded = self.recorders.fresh()
         failures, self._failures_taken = self.failures - self._failures_taken, self.failures
-        return [self._observed(sql, slot) for sql, slot in slots], Unseen(folded, failures)
+        unseen = Unseen(folded_calls=folded, observer_failures=failures)
+        return Seen(tuple(self._observed(sql, slot) for sql, slot in slots), unseen=unseen)
 
     def forget(self) -> None:
         """Start empty."""
