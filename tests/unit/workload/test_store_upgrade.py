@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from dbperf.errors import InputError, StoreError
-from dbperf.model.workload import Observed, Unseen, Workload, Writer
+from dbperf.model.workload import Observed, Seen, Workload, Writer
 from dbperf.workload.file import save
 from dbperf.workload.fold import fold
 from dbperf.workload.store import tables
@@ -24,7 +24,7 @@ from dbperf.workload.store.upgrade import upgrade
 from dbperf.workload.store.writer import StoreWriter
 
 MARKS = ("application_id", "user_version")
-SEEN = [Observed("select 1", "sqlite", "qmark", "/shop", calls=3)]
+SEEN = (Observed("select 1", "sqlite", "qmark", "/shop", calls=3),)
 
 
 def schema(file: Path) -> list[tuple[str, ...]]:
@@ -37,7 +37,7 @@ def schema(file: Path) -> list[tuple[str, ...]]:
 
 def test_a_new_file_has_what_the_migrations_make(tmp_path: Path) -> None:
     new, migrated = tmp_path / "new.sqlite", tmp_path / "migrated.sqlite"
-    StoreWriter(str(new), Writer(1, "host", 1, 0.0)).write(1e9, SEEN, Unseen())
+    StoreWriter(str(new), Writer(1, "host", 1, 0.0)).write(1e9, Seen(SEEN))
     assert upgrade(migrated, "0001") == ("", "0001")
     assert upgrade(migrated) == ("0001", tables.HEAD)
     assert schema(new) == schema(migrated)
@@ -48,7 +48,7 @@ def test_a_new_file_has_what_the_migrations_make(tmp_path: Path) -> None:
 
 def test_there_and_back_keeps_the_history(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite"
-    StoreWriter(str(file), Writer(1, "host", 1, 0.0)).write(1e9, SEEN, Unseen())
+    StoreWriter(str(file), Writer(1, "host", 1, 0.0)).write(1e9, Seen(SEEN))
     before = schema(file)
     assert upgrade(file, "0001") == (tables.HEAD, "0001")
     with pytest.raises(StoreError, match=r"older dbperf .* run dbperf store upgrade"):
@@ -71,16 +71,16 @@ def test_many_who_find_no_file_make_one(tmp_path: Path) -> None:
     file = tmp_path / "store.sqlite"
 
     def write(number: int) -> None:
-        StoreWriter(str(file), Writer(number, "host", number, 0.0)).write(1e9, SEEN, Unseen())
+        StoreWriter(str(file), Writer(number, "host", number, 0.0)).write(1e9, Seen(SEEN))
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(write, range(6)))
     assert [each.calls for each in read(file).statements] == [18]
 
 
-@pytest.mark.parametrize("revision", ["", "0000", "0003", "head", "-1", "../0001"])
+@pytest.mark.parametrize("revision", ["", "0000", "0004", "head", "-1", "../0001"])
 def test_a_revision_that_there_is_not(tmp_path: Path, revision: str) -> None:
-    with pytest.raises(InputError, match=r"revisions are 0001 to 0002$"):
+    with pytest.raises(InputError, match=r"revisions are 0001 to 0003$"):
         upgrade(tmp_path / "store.sqlite", revision)
     assert list(tmp_path.iterdir()) == []
 
@@ -100,11 +100,11 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
 def test_writing_and_reading_load_neither_alembic_nor_click(tmp_path: Path) -> None:
     program = """
 import sys
-from dbperf.model.workload import Observed, Unseen, Writer
+from dbperf.model.workload import Observed, Seen, Writer
 from dbperf.workload.store.read import read
 from dbperf.workload.store.writer import StoreWriter
-seen = [Observed("select 1", "sqlite", "qmark", "d")]
-StoreWriter("s.sqlite", Writer(1, "h", 1, 0.0)).write(1e9, seen, Unseen())
+seen = Seen((Observed("select 1", "sqlite", "qmark", "d"),))
+StoreWriter("s.sqlite", Writer(1, "h", 1, 0.0)).write(1e9, seen)
 read("s.sqlite")
 print([each for each in ("alembic", "click", "rich", "psycopg") if each in sys.modules])
 """
