@@ -17,6 +17,7 @@ import pytest
 from dbperf.embedded import Server
 from dbperf.model.recommendation import Level, Recommendation, Severity, Verification
 from dbperf.model.report import Coverage, Report, Target
+from dbperf.model.runtime import Figure
 from dbperf.model.workload import Observed, Seen, Writer
 from dbperf.workload.file import save
 from dbperf.workload.fold import fold
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NOBODY = 65534 if os.geteuid() == 0 else None  # root may write anywhere
 DAY = 86400
 SEEN = Seen((Observed("select 1", "postgresql", "pyformat", "db/5432/shop", calls=2),))
+JOB = Seen(figures=(Figure("operation", "job", "", (("calls", 1),)),))
 
 
 def written(file: Path, *ages: float, number: int = 1) -> Path:
@@ -59,7 +61,7 @@ def test_a_history_from_its_first_day_on(dbperf: CommandLine) -> None:
     pruned = "2 minute rows and 1 hour row rolled up, 0 day rows and 0 statements dropped"
     assert said(dbperf, "prune") == f"dbperf: dbperf.sqlite: {pruned}"
     info = json.loads(dbperf("store", "info", "--format", "json").stdout)
-    assert (info["calls"], info["schema"], info["processes"]) == (6, HEAD, 1)
+    assert (info["calls"], info["operations"], info["schema"], info["processes"]) == (6, 0, HEAD, 1)
     assert [each["rows"] for each in info["windows"]] == [1, 1, 1]
     assert not any(each["due"] for each in info["windows"])
     back = f"dbperf: dbperf.sqlite: schema {HEAD} -> 0001"
@@ -103,10 +105,11 @@ def test_a_fleets_store(dbperf: CommandLine, server: Server, database: str) -> N
     assert said(dbperf, "upgrade", url).endswith(f"/{database}: made, schema {HEAD}")
     sink = StoreWriter(url, Writer(1, "web-1", 4242, 0.0))
     sink.write(0.0, SEEN)
+    sink.write(0.0, JOB)
     sink.close()
     assert said(dbperf, "prune", url).endswith(", 0 day rows and 0 statements dropped")
     info = dbperf("store", "info", url).stdout
-    assert f"/{database}: 2 calls of 1 statement" in info
+    assert f"/{database}: 2 calls of 1 statement in 1 operation, " in info
     assert "web-1 4242" in info
 
 

@@ -105,6 +105,26 @@ def test_the_migrations_make_the_tables(store: str) -> None:
         assert compare_metadata(context, tables.metadata) == []
 
 
+def test_what_an_older_store_holds_stays(store: str, watcher: Database) -> None:
+    """Also in partitions that were made before, and for a process that goes on writing."""
+    upgrade(store, "0002")
+    watcher.execute("set search_path = dbperf")
+    watcher.execute("insert into statement values (7, 'SELECT $1', 'abc', 'sqlite', '/shop', 60)")
+    watcher.execute("insert into writer values (1, 'host', 2, 60, 90, 3, 4, 5, 6)")
+    for starts in (60, int(time.time()) // 60 * 60):
+        row = "(7, %s, 1, 10, 10, 20, 1, 2, 5000000000, '40*10', '')"
+        watcher.execute(f"insert into minute values {row}".encode(), (starts,))
+    assert upgrade(store) == ("0002", tables.HEAD)
+    sink = writer(store)
+    sink.write(0.0, seen_of([observed()], NONE, figure()))
+    sink.close()
+    workload = read(store)
+    calls = {each.sql: each.calls for each in workload.statements}
+    assert calls == {"SELECT $1": 20, "SELECT * FROM t0 WHERE a = $1": 1}
+    assert workload.figures == (figure(),)
+    assert workload.coverage == Unseen(folded_calls=4, observer_failures=5, flush_failures=6)
+
+
 def test_a_store_that_nobody_made_says_once_what_to_run(psycopg_url: str) -> None:
     sink = writer(psycopg_url)
     says = r"/test_\d+: there is no dbperf store that this user may use: run dbperf store upgrade$"

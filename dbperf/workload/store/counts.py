@@ -159,7 +159,8 @@ def accesses_from(counts: Mapping[int, int], labels: Mapping[int, str]) -> list[
         access_of(
             labels[each], *(counts.get(each * _ACCESS_COUNTS + number, 0) for number in range(_ACCESS_COUNTS))
         )
-        for each in ids & labels.keys()
+        for each in ids
+        if each in labels
     ]
 
 
@@ -179,6 +180,8 @@ def _quoted(key: Any) -> Any:
 
 def from_text(text: str, *, named: bool = False) -> Counter[Any]:
     """The counts in a text, or in several joined by spaces. Raises ValueError for any other."""
+    if not text:
+        return Counter()
     # Equal parts are many in texts that were joined, and are counted in C before they are read; keys become
     # numbers last: a month has millions of parts.
     calls: dict[str, int] = {}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from dbperf.errors import InputError, StoreError
-from dbperf.model.workload import Observed, Seen, Workload, Writer
+from dbperf.model.histogram import Latency
+from dbperf.model.workload import CallSite, Observed, Seen, Statement, Unseen, Workload, Writer
 from dbperf.workload.file import save
 from dbperf.workload.fold import fold
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import connect, place_of
+from dbperf.workload.store.merge import merge
 from dbperf.workload.store.read import read
 from dbperf.workload.store.upgrade import upgrade
 from dbperf.workload.store.writer import StoreWriter
@@ -57,6 +60,38 @@ def test_there_and_back_keeps_the_history(tmp_path: Path) -> None:
     assert upgrade(file) == (tables.HEAD, tables.HEAD)
     assert schema(file) == before
     assert read(file) == fold(SEEN)
+
+
+OLD = """
+INSERT INTO statement VALUES (7, 'SELECT $1', 'abc', 'sqlite', '/shop', 60);
+INSERT INTO site VALUES (8, '/srv/a.py', 9, 'f');
+INSERT INTO writer VALUES (1, 'host', 2, 60, 90, 3, 4, 5, 6);
+INSERT INTO minute VALUES (7, 60, 1, 10, 10, 20, 1, 2, 5000000000, '40*10', '8*10');
+INSERT INTO hour VALUES (7, 0, 3, 100, 100, 200, 0, 0, 5000000000, '40*90 41*10', '8*100');
+"""
+
+
+def test_what_an_older_store_holds_stays(tmp_path: Path) -> None:
+    file, other = tmp_path / "store.sqlite", tmp_path / "other.sqlite"
+    upgrade(file, "0002")
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript(OLD)
+    assert upgrade(file) == ("0002", tables.HEAD)
+    latency, sites = Latency(((40, 100), (41, 10))), (CallSite("/srv/a.py", 9, "f", 110),)
+    counts = {"calls": 110, "parameter_sets": 110, "rows": 220, "errors": 1, "cancellations": 2}
+    statement = Statement("SELECT $1", "abc", "sqlite", "/shop", **counts, execute_seconds=10.0)
+    expected = replace(statement, latency=latency, call_sites=sites)
+    unseen = Unseen(folded_calls=4, observer_failures=5, flush_failures=6)
+    assert read(file) == Workload((expected,), unseen)
+    merge(other, file)
+    with closing(sqlite3.connect(file)) as database:  # its process goes on, in the same minute
+        database.execute("UPDATE minute SET calls = 11, fetch_ns = 1000000000, counted = 1000000011")
+        database.commit()
+    merge(other, file)
+    assert read(other).statements == (replace(expected, calls=111, fetch_seconds=1.0),)
+    upgrade(file, "0002")
+    upgrade(file)
+    assert read(file).statements == (replace(expected, calls=111),)
 
 
 def test_of_two_upgrades_the_second_finds_it_done(tmp_path: Path) -> None:
