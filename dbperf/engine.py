@@ -61,7 +61,7 @@ class Perf:
         from dbperf.workload.fold import fold
 
         seen = self._capture.observations.seen()
-        return fold(seen.observed, seen.unseen)
+        return fold(seen.observed, seen.unseen, seen.figures)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
