@@ -7,10 +7,10 @@ from dbperf.advice.verdicts import not_planned
 from dbperf.advice.verify import RUN_TIMEOUT, why_not_timed
 from dbperf.errors import StatementError
 from dbperf.model.explained import Explained
-from dbperf.model.workload import Sample, Statement
+from dbperf.model.workload import Sample
 from dbperf.plans.shares import shares
 from dbperf.plans.target import Target
-from dbperf.statements import canonical, template
+from dbperf.workload.sources.sql_files import given
 
 
 def explained(sql: str, line: int, target: Target, *, execute: bool = False) -> Explained:
@@ -19,7 +19,7 @@ def explained(sql: str, line: int, target: Target, *, execute: bool = False) -> 
     It is planned with the costliest of the values that its parameters may have. With `execute` it is also
     run, if it is proven to have no side effect. Raises StatementError.
     """
-    statement = _given(sql, target.catalog.dialect)
+    statement = given(sql, target.catalog.dialect)
     facts = target.facts(statement)
     if facts.parsed and (reason := not_planned(facts)):
         raise StatementError(reason)
@@ -44,15 +44,4 @@ def explained(sql: str, line: int, target: Target, *, execute: bool = False) -> 
         values=sample.parameters,
         sets=len(subject.sets.samples),
         untimed=untimed,
-    )
-
-
-def _given(sql: str, dialect: str) -> Statement:
-    form = canonical(sql, "auto")
-    return Statement(
-        sql=form.sql,
-        fingerprint=template(form.sql, dialect).fingerprint,
-        dialect=dialect,
-        database="",
-        samples=() if form.names else (Sample(form.sql),),
     )

@@ -9,7 +9,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-KEPT = 8
+from dbperf.model.workload import PARAMETER_SETS_KEPT, spread
+
+KEPT = PARAMETER_SETS_KEPT
 _BYTES = 4096
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, Decimal, date, datetime, time, timedelta, UUID})
 
@@ -43,14 +45,8 @@ def keep(samples: list[Any], nth: int, parameters: Any) -> None:
 def together(mine: Sequence[Any], my_calls: int, others: Sequence[Any], their_calls: int) -> list[Any]:
     """The samples of two threads as one: at most 8, my first among them, the places shared out by calls."""
     share = round(KEPT * my_calls / max(1, my_calls + their_calls))
-    chosen = _spread(mine, max(1, share, KEPT - len(others)))
-    return [*chosen, *_spread(others, KEPT - len(chosen))]
-
-
-def _spread(samples: Sequence[Any], places: int) -> Sequence[Any]:
-    if len(samples) <= places:
-        return samples
-    return [samples[place * len(samples) // places] for place in range(places)]
+    chosen = spread(mine, max(1, share, KEPT - len(others)))
+    return [*chosen, *spread(others, KEPT - len(chosen))]
 
 
 def _copied(parameters: Any) -> Any:

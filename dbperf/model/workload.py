@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import astuple, dataclass, field
+from typing import Any, TypeVar
 
 from dbperf.model.histogram import Latency, merged
+from dbperf.model.runtime import (
+    Figure,
+    Operation,
+    Pool,
+    Transactions,
+    batchers,
+    operations,
+    pools,
+    together,
+    transactions,
+)
+
+_Item = TypeVar("_Item")
 
 PARAMETER_SETS_KEPT = 8
 
@@ -21,12 +34,58 @@ class CallSite:
     function: str
     calls: int
 
+    def at(self, calls: int) -> CallSite:
+        """The same line with another number of calls."""
+        return CallSite(self.file, self.line, self.function, calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How executions of a statement belong together within operations: what the rules DBP4xx judge.
+
+    | kind | calls are |
+    |---|---|
+    | lazy | loads of a relationship, one parent at a time |
+    | column | loads of columns of one instance at a time, that were deferred, expired or of a subclass |
+    | loop | executions from one line with different parameters |
+    | again | executions whose parameters had been sent before in the same operation, nothing written since |
+    | eager | statements that loaded a relationship along; `reads` of it by the process, of any instance |
+
+    Of lazy, column and loop, what came `FEWEST` times or more in one operation is told. `operation` is ""
+    where none was open: then one checkout of a connection is meant. `loader` is the option of SQLAlchemy that
+    would load it along, or does: "selectinload(User.posts)". `parent` is the line that loaded the instances.
+    `calls` were made in `operations` of them, and took `nanoseconds` to execute.
+    """
+
+    kind: str
+    operation: str = ""
+    site: CallSite | None = None
+    loader: str = ""
+    parent: CallSite | None = None
+    operations: int = 0
+    calls: int = 0
+    nanoseconds: int = 0
+    reads: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, CallSite | None, str, CallSite | None]:
+        """What tells one from another; counts with the same key are added."""
+        return self.kind, self.operation, self.site, self.loader, self.parent
+
+
+FEWEST = 3
+"""Executions in one operation from which on they are told as a repetition."""
+
+Counted = tuple[tuple[str, int], ...]
+"""Names and how often each, the most frequent first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """All executions of one SQL string on one engine, as capture saw them.
 
     `sql` and `parameters` are the driver's, in `paramstyle` (PEP 249 or SQLAlchemy's numeric_dollar).
+    For the other fields see `Statement`.
     """
 
     sql: str
@@ -36,11 +95,18 @@ class Observed:
     calls: int = 0
     parameter_sets: int = 0
     rows: int = 0
+    unread_rows: int = 0
     errors: int = 0
+    timeouts: int = 0
     cancellations: int = 0
+    wait_ns: int = 0
     execute_ns: int = 0
+    fetch_ns: int = 0
     latency: Latency = Latency()
     call_sites: tuple[CallSite, ...] = ()
+    failures: Counted = ()
+    operations: Counted = ()
+    accesses: tuple[Access, ...] = ()
     parameters: tuple[Any, ...] = ()
 
 
@@ -57,7 +123,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A SQL template and all that was measured of it. Times are seconds, summed over `calls`."""
+    """A SQL template and all that was measured of it. Times are seconds, summed over `calls`.
+
+    `wait_seconds` were spent waiting for a connection to run it first on, without those of connecting.
+    `latency` is that of executing. Of `rows` that came, `unread_rows` were never read. Failed calls are in
+    `errors`, `timeouts` or `cancellations`; `failures` counts them by class. `operations` counts calls by
+    the operation they were made in.
+    """
 
     sql: str
     fingerprint: str
@@ -66,12 +138,28 @@ class Statement:
     calls: int = 0
     parameter_sets: int = 0
     rows: int = 0
+    unread_rows: int = 0
     errors: int = 0
+    timeouts: int = 0
     cancellations: int = 0
+    wait_seconds: float = 0.0
     execute_seconds: float = 0.0
+    fetch_seconds: float = 0.0
     latency: Latency = Latency()
     call_sites: tuple[CallSite, ...] = ()
+    failures: Counted = ()
+    operations: Counted = ()
+    accesses: tuple[Access, ...] = ()
     samples: tuple[Sample, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """What the application waited for it once it had a connection: executing and fetching, in total.
+
+        A driver that steps through the rows as they are fetched, as sqlite3 and a server-side cursor do,
+        spends next to nothing on executing.
+        """
+        return self.execute_seconds + self.fetch_seconds
 
     @property
     def mean_seconds(self) -> float:
@@ -81,21 +169,43 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What capture knows it did not keep."""
+    """What capture knows it did not keep, and what it cost."""
 
     folded_calls: int = 0
     """Executions counted, but not kept by statement, because `max_statements` was reached."""
+    folded_ns: int = 0
+    """What those took, execute and fetch."""
     observer_failures: int = 0
     """Times an observer failed and switched itself off."""
     flush_failures: int = 0
     """Times what was seen could not be written when it was due."""
+    unlocated_calls: int = 0
+    """Executions whose call site was not looked for, because dbperf was over its budget."""
+    unsplit_calls: int = 0
+    """Executions whose fetch and repetition were not looked at, for the same reason."""
+    own_ns: int = 0
+    """Time dbperf itself took for the `own_calls` that it measured itself at."""
+    own_calls: int = 0
 
     def __add__(self, other: Unseen) -> Unseen:
-        return Unseen(
-            self.folded_calls + other.folded_calls,
-            self.observer_failures + other.observer_failures,
-            self.flush_failures + other.flush_failures,
-        )
+        return Unseen(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def own_seconds(self) -> float:
+        """What dbperf itself took of a call, mean; 0.0 where that was not measured."""
+        return self.own_ns / self.own_calls / 1e9 if self.own_calls else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen in some time: statements by SQL string, run-time figures, and what was not kept."""
+
+    observed: tuple[Observed, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    unseen: Unseen = field(default_factory=Unseen)
+
+    def __bool__(self) -> bool:
+        return bool(self.observed or self.figures) or self.unseen != Unseen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +220,98 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Statements, the slowest in total first. `notes` say, a sentence each, what its source left out."""
+    """Statements, the slowest in total first, and run-time figures, which have their own time.
+
+    `notes` say, a sentence each, what its source left out.
+    """
 
     statements: tuple[Statement, ...] = ()
     coverage: Unseen = field(default_factory=Unseen)
     notes: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
-    def execute_seconds(self) -> float:
-        """Seconds spent executing all statements."""
-        return sum(statement.execute_seconds for statement in self.statements)
+    def seconds(self) -> float:
+        """Seconds spent executing and fetching all statements."""
+        return sum(statement.seconds for statement in self.statements)
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """The connection pools, one for each database and kind of pool."""
+        return pools(self.figures)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What the application was doing, by name, the longest in total first."""
+        return operations(self.figures)
+
+    @property
+    def transactions(self) -> tuple[Transactions, ...]:
+        """BEGIN, COMMIT and ROLLBACK, by database."""
+        return transactions(self.figures)
+
+    @property
+    def batchers(self) -> tuple[Figure, ...]:
+        """What query batchers did."""
+        return batchers(self.figures)
+
+
+def called(sites: Iterable[CallSite]) -> tuple[CallSite, ...]:
+    """One for each line, with all its calls, the most frequent first."""
+    calls: Counter[tuple[str, int, str]] = Counter()
+    for site in sites:
+        calls[site.file, site.line, site.function] += site.calls
+    return tuple(CallSite(*place, count) for place, count in calls.most_common())
+
+
+def spread(items: Sequence[_Item], places: int) -> Sequence[_Item]:
+    """At most `places` of the items, evenly spread over all of them, the first among them."""
+    if len(items) <= places:
+        return items
+    return [items[place * len(items) // places] for place in range(places)]
+
+
+def counted(parts: Iterable[Counted]) -> Counted:
+    """The sum of several counts by name."""
+    total: Counter[str] = Counter()
+    for part in parts:
+        for name, number in part:
+            total[name] += number
+    return tuple(total.most_common())
+
+
+def accessed(accesses: Iterable[Access]) -> tuple[Access, ...]:
+    """One for each key, with all its counts, those with most calls first."""
+    alike: defaultdict[Any, list[Access]] = defaultdict(list)
+    for each in accesses:
+        alike[each.key].append(each)
+    total = [each[0] if len(each) == 1 else _added(each) for each in alike.values()]
+    return tuple(sorted(total, key=lambda each: -each.calls))
+
+
+def _added(accesses: Sequence[Access]) -> Access:
+    return Access(
+        *accesses[0].key,
+        operations=sum(each.operations for each in accesses),
+        calls=sum(each.calls for each in accesses),
+        nanoseconds=sum(each.nanoseconds for each in accesses),
+        reads=sum(each.reads for each in accesses),
+    )
+
+
+NUMBERS = (
+    "calls",
+    "parameter_sets",
+    "rows",
+    "unread_rows",
+    "errors",
+    "timeouts",
+    "cancellations",
+    "wait_ns",
+    "execute_ns",
+    "fetch_ns",
+)
+"""The fields of Observed that are added up."""
 
 
 def combined(observed: Iterable[Observed]) -> list[Observed]:
@@ -135,26 +327,27 @@ def combined(observed: Iterable[Observed]) -> list[Observed]:
 
 def _together(observed: Sequence[Observed]) -> Observed:
     first = observed[0]
-    sites: Counter[tuple[str, int, str]] = Counter()
-    for each in observed:
-        for site in each.call_sites:
-            sites[site.file, site.line, site.function] += site.calls
     parameters = [each for one in observed for each in one.parameters]
-    if len(parameters) > PARAMETER_SETS_KEPT:
-        places = range(PARAMETER_SETS_KEPT)
-        parameters = [parameters[place * len(parameters) // PARAMETER_SETS_KEPT] for place in places]
     return Observed(
         sql=first.sql,
         dialect=first.dialect,
         paramstyle=first.paramstyle,
         database=first.database,
-        calls=sum(each.calls for each in observed),
-        parameter_sets=sum(each.parameter_sets for each in observed),
-        rows=sum(each.rows for each in observed),
-        errors=sum(each.errors for each in observed),
-        cancellations=sum(each.cancellations for each in observed),
-        execute_ns=sum(each.execute_ns for each in observed),
         latency=merged(each.latency for each in observed),
-        call_sites=tuple(CallSite(*place, calls) for place, calls in sites.most_common()),
-        parameters=tuple(parameters),
+        call_sites=called(site for each in observed for site in each.call_sites),
+        failures=counted(each.failures for each in observed),
+        operations=counted(each.operations for each in observed),
+        accesses=accessed(access for each in observed for access in each.accesses),
+        parameters=tuple(spread(parameters, PARAMETER_SETS_KEPT)),
+        **{name: sum(getattr(each, name) for each in observed) for name in NUMBERS},
+    )
+
+
+def seen_together(parts: Iterable[Seen]) -> Seen:
+    """What was seen in several times or by several observers, as one."""
+    parts = list(parts)
+    return Seen(
+        tuple(combined(each for part in parts for each in part.observed)),
+        together(each for part in parts for each in part.figures),
+        sum((part.unseen for part in parts), Unseen()),
     )

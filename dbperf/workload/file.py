@@ -99,7 +99,7 @@ def _fill(connection: Connection, workload: Workload) -> None:
     now, own = time.time(), secrets.randbits(63)
     describe(connection, workload.statements, now)
     keep_samples(connection, workload.statements, now)
-    window = {"starts": int(now) // 60 * 60, "writer_id": own}
+    window = {"starts": tables.minute_of(now), "writer_id": own}
     counts = {statement_id(each): counts_of(each) for each in workload.statements}
     put(connection, tables.minute, [{"statement_id": key, **window, **to_row(counts[key])} for key in counts])
     process = {"id": own, "host": socket.gethostname(), "pid": os.getpid(), "flushes": 1}

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from dbperf.model.histogram import merged
-from dbperf.model.workload import CallSite, Observed, Sample, Statement, Unseen, Workload
+from dbperf.model.workload import (
+    PARAMETER_SETS_KEPT,
+    Observed,
+    Sample,
+    Statement,
+    Unseen,
+    Workload,
+    called,
+    spread,
+)
 from dbperf.statements import Canonical, Template, canonical, template
-
-_SAMPLES_KEPT = 8
 
 
 def fold(observed: Iterable[Observed], coverage: Unseen = Unseen()) -> Workload:  # noqa: B008  it is frozen
@@ -78,23 +85,12 @@ def _together(statements: Sequence[Statement]) -> Statement:
         cancellations=sum(each.cancellations for each in statements),
         execute_seconds=sum(each.execute_seconds for each in statements),
         latency=merged(each.latency for each in statements),
-        call_sites=_call_sites(statements),
+        call_sites=called(site for each in statements for site in each.call_sites),
         samples=_samples(statements),
     )
-
-
-def _call_sites(statements: Iterable[Statement]) -> tuple[CallSite, ...]:
-    calls: Counter[tuple[str, int, str]] = Counter()
-    for statement in statements:
-        for site in statement.call_sites:
-            calls[site.file, site.line, site.function] += site.calls
-    return tuple(CallSite(*place, count) for place, count in calls.most_common())
 
 
 def _samples(statements: Iterable[Statement]) -> tuple[Sample, ...]:
     # By repr: parameters may hold lists, and 1, 1.0 and True are different parameters.
     different = {repr(sample): sample for statement in statements for sample in statement.samples}
-    samples = list(different.values())
-    if len(samples) <= _SAMPLES_KEPT:
-        return tuple(samples)
-    return tuple(samples[index * len(samples) // _SAMPLES_KEPT] for index in range(_SAMPLES_KEPT))
+    return tuple(spread(list(different.values()), PARAMETER_SETS_KEPT))

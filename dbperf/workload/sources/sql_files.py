@@ -19,7 +19,7 @@ def read_sql(path: Path, dialect: str = "postgresql") -> Workload:
     found: dict[str, Statement] = {}
     for file in _files(path):
         for sql, line in split(read_text(file)):
-            statement = _statement(sql, dialect, CallSite(str(file), line, "", 0))
+            statement = given(sql, dialect, CallSite(str(file), line, "", 0))
             known = found.get(statement.fingerprint)
             found[statement.fingerprint] = _merged(known, statement) if known else statement
     if not found:
@@ -58,14 +58,15 @@ def decoded(content: bytes, name: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _statement(sql: str, dialect: str, site: CallSite) -> Statement:
+def given(sql: str, dialect: str, *sites: CallSite) -> Statement:
+    """A statement as a person wrote it, with placeholders of any driver; its literals stay."""
     form = canonical(sql, "auto")
     return Statement(
         sql=form.sql,
         fingerprint=template(form.sql, dialect).fingerprint,
         dialect=dialect,
         database="",
-        call_sites=(site,),
+        call_sites=sites,
         samples=() if form.names else (Sample(form.sql),),
     )
 

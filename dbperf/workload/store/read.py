@@ -98,7 +98,7 @@ def read_from(
                     latency=Latency.of(each.latency),
                     call_sites=tuple(sorted(called, key=lambda site: (-site.calls, site.file, site.line))),
                     samples=tuple(samples[row.id]),
-                    **{name: each.numbers[name] for name in NUMBERS if name != "execute_ns"},
+                    **{name: each.numbers[name] for name in NUMBERS if name != "execute_ns"},  # type: ignore[arg-type]
                 )
             )
     statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))

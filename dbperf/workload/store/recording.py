@@ -62,11 +62,11 @@ def _add(connection: Connection, spooled: Spooled) -> tuple[dict[tuple[int, int]
     for batch in spooled.batches:
         unseen += batch.unseen
         seen = max(seen, batch.at)
-        statements = fold(batch.observed).statements
+        statements, starts = fold(batch.observed).statements, tables.minute_of(batch.at)
         keep_samples(connection, statements, batch.at)
         for each in statements:
             key, new = statement_id(each), counts_of(each)
-            counts[key, int(batch.at) // 60 * 60] = counts[key, int(batch.at) // 60 * 60].plus(new)
+            counts[key, starts] = counts[key, starts].plus(new)
             if key not in told or not new.sites.keys() <= told[key]:
                 describe(connection, [each], batch.at)
                 told[key] = told.get(key, set()) | new.sites.keys()

@@ -110,6 +110,12 @@ minute, hour, day = _window("minute"), _window("hour"), _window("day")
 SECONDS = {minute: 60, hour: 3600, day: 86400}
 """The windows and how long they are, the shortest first."""
 
+
+def minute_of(at: float) -> int:
+    """When the minute of a time starts, both seconds since 1970."""
+    return int(at) // 60 * 60
+
+
 run = Table(
     "run",
     metadata,

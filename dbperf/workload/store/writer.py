@@ -47,7 +47,7 @@ class _Window:
     counts: Mapping[int, Counts] = field(default_factory=dict)
 
     def holds(self, number: int, now: float) -> bool:
-        return (number, _minute(now)) == (self.number, self.starts)
+        return (number, tables.minute_of(now)) == (self.number, self.starts)
 
 
 class StoreWriter:
@@ -91,7 +91,9 @@ class StoreWriter:
                 self._done = self._done.plus(self._tried[1]) if self._done else self._tried[1]
             seen = seen.minus(self._done) if self._done else seen
             self._tried = number + 1, seen
-            window = self._window if self._window.holds(number, now) else _Window(number, _minute(now))
+            window = (
+                self._window if self._window.holds(number, now) else _Window(number, tables.minute_of(now))
+            )
             after = _add(connection, self._writer, seen, statements, window, now)
             if self._private:
                 keep_samples(connection, list(statements.values()), now)
@@ -119,10 +121,6 @@ def _introduced(connection: Connection, writer: Writer, now: float) -> int:
     if not number:
         make_history(connection)
     return number
-
-
-def _minute(at: float) -> int:
-    return int(at) // 60 * 60
 
 
 def _add(

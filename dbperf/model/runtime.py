@@ -1,0 +1,290 @@
+"""Run-time figures: what pools, transactions and operations did; all add up, over time and processes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dbperf.model.histogram import Latency
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Counts of one thing by name. `database` is host/port/name, "" where it has none.
+
+    A distribution is counts too: the durations "wait" fell into bucket 93 `wait.93` times.
+    """
+
+    kind: str
+    name: str
+    database: str
+    counts: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, name: str, database: str, counts: Mapping[str, int]) -> Figure:
+        """From a mapping; what is 0 is left out."""
+        return cls(kind, name, database, tuple(sorted((key, n) for key, n in counts.items() if n)))
+
+    def count(self, name: str) -> int:
+        """A count, 0 for what was never counted."""
+        return dict(self.counts).get(name, 0)
+
+    def by_number(self, name: str) -> dict[int, int]:
+        """The counts of a distribution, by number, ascending."""
+        parts = ((key.rpartition("."), count) for key, count in self.counts)
+        return dict(sorted((int(tail), count) for (head, _, tail), count in parts if head == name))
+
+
+def together(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """One for each kind, name and database, with the sums of the counts."""
+    alike: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for each in figures:
+        alike[each.kind, each.name, each.database].update(dict(each.counts))
+    return tuple(Figure.of(*key, counts) for key, counts in sorted(alike.items()))
+
+
+DURATIONS = frozenset({"wait", "held", "connect", "ping", "commit", "rollback", "whole"})
+"""The distributions of durations: their numbers are buckets of `Latency`."""
+CONNECTIONS = frozenset({"limit", "busy"})
+"""The distributions of how many connections there were."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    figure: Figure
+
+    @property
+    def name(self) -> str:
+        return self.figure.name
+
+    @property
+    def database(self) -> str:
+        """host/port/name."""
+        return self.figure.database
+
+    def _seconds(self, name: str) -> float:
+        return self.figure.count(f"{name}_ns") / 1e9
+
+    def _latency(self, name: str) -> Latency:
+        return Latency.of(self.figure.by_number(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(_View):
+    """Connection pools of one kind on one database; `name` is the pool's class."""
+
+    KIND: ClassVar = "pool"
+
+    @property
+    def checkouts(self) -> int:
+        """Connections handed out."""
+        return self.figure.count("checkouts")
+
+    @property
+    def limit(self) -> int | None:
+        """Connections it may have open at once in a process; None: no limit, or unknown."""
+        limits = self.figure.by_number("limit")
+        return max(limits, key=lambda each: limits[each]) if limits else None
+
+    @property
+    def busiest(self) -> int:
+        """Most connections seen in use at once in a process, when one was handed out."""
+        return max(self.figure.by_number("busy"), default=0)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Waiting for a connection to come free, without what it took to connect."""
+        return self._seconds("wait")
+
+    @property
+    def wait(self) -> Latency:
+        """The distribution of waits."""
+        return self._latency("wait")
+
+    @property
+    def timeouts(self) -> int:
+        """Checkouts that ended because no connection came free in time."""
+        return self.figure.count("timeouts")
+
+    @property
+    def held_seconds(self) -> float:
+        """Connections in use, from checkout to return."""
+        return self._seconds("held")
+
+    @property
+    def held(self) -> Latency:
+        """The distribution of how long connections were in use."""
+        return self._latency("held")
+
+    @property
+    def raw_checkouts(self) -> int:
+        """Checkouts on which no statement went through SQLAlchemy: the driver itself was used, or nothing."""
+        return self.figure.count("raw_checkouts")
+
+    @property
+    def raw_seconds(self) -> float:
+        """How long those held their connection."""
+        return self._seconds("raw")
+
+    @property
+    def connects(self) -> int:
+        """Connections opened."""
+        return self.figure.count("connects")
+
+    @property
+    def connect_seconds(self) -> float:
+        """Opening them."""
+        return self._seconds("connect")
+
+    @property
+    def connect(self) -> Latency:
+        """The distribution of how long that took."""
+        return self._latency("connect")
+
+    @property
+    def connect_errors(self) -> int:
+        """Connections that could not be opened."""
+        return self.figure.count("connect_errors")
+
+    @property
+    def pings(self) -> int:
+        """Connections asked whether they are alive, before they were handed out."""
+        return self.figure.count("pings")
+
+    @property
+    def ping_seconds(self) -> float:
+        """Asking them."""
+        return self._seconds("ping")
+
+    @property
+    def ping(self) -> Latency:
+        """The distribution of how long that took: about a round trip."""
+        return self._latency("ping")
+
+    @property
+    def ping_errors(self) -> int:
+        """Connections that turned out dead."""
+        return self.figure.count("ping_errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions(_View):
+    """Transactions on one database.
+
+    Where a driver sends BEGIN by itself before the first statement, as psycopg and asyncpg do, its time is in
+    that statement's.
+    """
+
+    KIND: ClassVar = "transactions"
+
+    @property
+    def begins(self) -> int:
+        """Transactions begun."""
+        return self.figure.count("begins")
+
+    @property
+    def begin_seconds(self) -> float:
+        """Beginning them, where that is a call of its own."""
+        return self._seconds("begin")
+
+    @property
+    def commits(self) -> int:
+        """Transactions committed."""
+        return self.figure.count("commits")
+
+    @property
+    def commit_seconds(self) -> float:
+        """Committing them."""
+        return self._seconds("commit")
+
+    @property
+    def commit(self) -> Latency:
+        """The distribution of how long a COMMIT took."""
+        return self._latency("commit")
+
+    @property
+    def rollbacks(self) -> int:
+        """Transactions rolled back, those that a connection was returned in among them."""
+        return self.figure.count("rollbacks")
+
+    @property
+    def rollback_seconds(self) -> float:
+        """Rolling them back."""
+        return self._seconds("rollback")
+
+    @property
+    def rollback(self) -> Latency:
+        """The distribution of how long a ROLLBACK took."""
+        return self._latency("rollback")
+
+    @property
+    def errors(self) -> int:
+        """Of all of these, those that failed."""
+        return self.figure.count("errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(_View):
+    """What the application was doing: a request, a job, a test; `name` is its name or route."""
+
+    KIND: ClassVar = "operation"
+
+    @property
+    def calls(self) -> int:
+        """How often."""
+        return self.figure.count("calls")
+
+    @property
+    def errors(self) -> int:
+        """Of these, those that ended with an exception."""
+        return self.figure.count("errors")
+
+    @property
+    def seconds(self) -> float:
+        """From beginning to end, in total."""
+        return self._seconds("whole")
+
+    @property
+    def latency(self) -> Latency:
+        """The distribution of how long it took."""
+        return self._latency("whole")
+
+    @property
+    def statements(self) -> int:
+        """Executions of statements in it, in total."""
+        return self.figure.count("statements")
+
+    @property
+    def database_seconds(self) -> float:
+        """Executing those, in total."""
+        return self._seconds("execute")
+
+    @property
+    def markers(self) -> dict[str, tuple[int, float]]:
+        """For each marker how often it was set, and the mean seconds from the beginning to it."""
+        counts = dict(self.figure.counts)
+        set_ = {key.removeprefix("marker "): n for key, n in counts.items() if key.startswith("marker ")}
+        return {name: (n, counts.get(f"marker_ns {name}", 0) / n / 1e9) for name, n in set_.items()}
+
+
+def pools(figures: Iterable[Figure]) -> tuple[Pool, ...]:
+    """The connection pools, one for each database and kind of pool."""
+    return tuple(Pool(each) for each in figures if each.kind == Pool.KIND)
+
+
+def operations(figures: Iterable[Figure]) -> tuple[Operation, ...]:
+    """What the application was doing, by name, the longest in total first."""
+    found = [Operation(each) for each in figures if each.kind == Operation.KIND]
+    return tuple(sorted(found, key=lambda each: -each.seconds))
+
+
+def transactions(figures: Iterable[Figure]) -> tuple[Transactions, ...]:
+    """BEGIN, COMMIT and ROLLBACK, by database."""
+    return tuple(Transactions(each) for each in figures if each.kind == Transactions.KIND)
+
+
+def batchers(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """What query batchers did."""
+    return tuple(each for each in figures if each.kind == "batcher")
