@@ -50,8 +50,7 @@ class Capture:
             closed=self._closed,
             give_up=self._give_up,
         )
-        self._pool = PoolWatch(self._recorders, self._closed, self._give_up)
-        self.observations.pool = self._pool
+        self._pool = PoolWatch(self.observations.pool, self._recorders, self._closed, self._give_up)
         _captures.add(self)
         self._unwrap = wrap(dialect, record, self._ended, self._initializing)
         self._pool.wrap(engine.pool)
@@ -106,7 +105,6 @@ class Capture:
     def forget(self) -> None:
         """Start empty."""
         self.observations.forget()
-        self._pool.forget()
         self._initializing.clear()
 
 
