@@ -93,8 +93,8 @@ class Instrumented:
             self.finalizers = [each for each in self.finalizers if each.alive]
 
     def count(self, observations: Any) -> None:
-        unseen = observations.unseen()
-        self.statements += sum(each.calls for each in observations.observed()) + unseen.folded_calls
+        seen = observations.seen()
+        self.statements += sum(each.calls for each in seen.observed) + seen.unseen.folded_calls
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
