@@ -25,8 +25,8 @@ Connected = dict[int, tuple[int, int]]
 
 @dataclass(slots=True)
 class PoolState:
-    """What is known of a pool, without holding on to it: its class, how many connections may be in use, 0 where
-    that has no limit, and which are.
+    """What is known of a pool, without holding on to it: its class, how many connections may be in use, 0
+    where that has no limit, and which are.
     """
 
     name: str = ""
