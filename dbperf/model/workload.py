@@ -332,6 +332,8 @@ _ADDED: Mapping[str, Callable[[Any], Any]] = {
 def added_up(alike: Sequence[_Executions]) -> _Executions:
     """The first, with the counts of all."""
     first = alike[0]
+    if len(alike) == 1:
+        return first
     names = [each.name for each in fields(first) if each.name in _ADDED]
     return replace(first, **{name: _ADDED[name](getattr(each, name) for each in alike) for name in names})
 

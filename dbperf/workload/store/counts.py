@@ -1,4 +1,4 @@
-"""What was counted of a statement in a window, and its form in a row."""
+"""What was counted of a statement, or a run-time figure, in a window, and its form in a row."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Counts:
         texts = {name: +_difference(each, other.texts.get(name)) for name, each in self.texts.items()}
         return Counts(_difference(self.numbers, other.numbers), texts)
 
-    def names_none_but(self, other: Counts) -> bool:
-        """Whether all that is counted by here is counted by there, of what other tables name."""
+    def names_nothing_beyond(self, other: Counts) -> bool:
+        """Whether the sites and labels that are counted by here are all counted by there."""
         return all(
             self.texts[each].keys() <= other.texts[each].keys()
             for each in self.texts.keys() & NAMED_BY.keys()
@@ -76,12 +76,19 @@ def counts_of(statement: Statement) -> Counts:
     numbers |= {f"{name}_ns": round(getattr(statement, f"{name}_seconds") * 1e9) for name in TIMES}
     texts: dict[str, Counter[Any]] = {
         "latency": Counter(dict(statement.latency.buckets)),
-        "sites": Counter({site_id(each): each.calls for each in statement.call_sites}),
-        "failures": Counter({label_id("failure", name): calls for name, calls in statement.failures}),
-        "operations": Counter({label_id("operation", name): calls for name, calls in statement.operations}),
-        "accesses": Counter(dict(_access_counts(statement.accesses))),
+        "sites": _counter((site_id(each), each.calls) for each in statement.call_sites),
+        "failures": _counter((label_id("failure", name), calls) for name, calls in statement.failures),
+        "operations": _counter((label_id("operation", name), calls) for name, calls in statement.operations),
+        "accesses": _counter(_access_counts(statement.accesses)),
     }
     return Counts(numbers, texts)
+
+
+def _counter(pairs: Iterable[tuple[int, int]]) -> Counter[int]:
+    total: Counter[int] = Counter()
+    for key, count in pairs:  # names that differ only in what cannot be stored have one key
+        total[key] += count
+    return total
 
 
 def counts_by_id(workload: Workload) -> dict[Key, Counts]:

@@ -81,9 +81,8 @@ def read(
     """What is in a store, in windows that overlap the time from `since` to `until`, seconds since 1970.
 
     Old windows are a day long, so the edges are coarse there. Where `detailed` is given, only so many of the
-    slowest statements of each database have more than sums, as latency and call sites are: to add those up
-    takes most of the time.
-    Raises StoreError.
+    slowest statements of each database have latency, call sites and what else is no sum: to add those up
+    takes most of the time. Raises StoreError.
     """
     with opened(where) as connection:
         return read_from(connection, since, until, detailed)

@@ -69,7 +69,9 @@ def _add(connection: Connection, spooled: Spooled) -> tuple[dict[WindowKey, Coun
         workload = fold(batch.seen.observed, figures=batch.seen.figures)
         keep_samples(connection, workload.statements, batch.at)
         new = counts_by_id(workload)
-        news = {key for key, each in new.items() if key not in told or not each.names_none_but(told[key])}
+        news = {
+            key for key, each in new.items() if key not in told or not each.names_nothing_beyond(told[key])
+        }
         describe(connection, workload, batch.at, news)
         told |= {key: told[key].plus(new[key]) if key in told else new[key] for key in news}
         for key, each in new.items():

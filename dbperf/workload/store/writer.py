@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -112,20 +114,26 @@ class StoreWriter:
 
 def _introduced(connection: Connection, writer: Writer, now: float) -> int:
     """How often a process wrote; locks its row, so that a commit still on its way is waited for."""
-    row = insert(connection, tables.writer).values(
-        id=writer.id,
-        host=storable(writer.host),
-        pid=writer.pid,
-        started=int(writer.started),
-        seen=int(now),
-        flushes=0,
+    row = {
+        "id": writer.id,
+        "host": storable(writer.host),
+        "pid": writer.pid,
+        "started": int(writer.started),
+        "seen": int(now),
+        "flushes": 0,
         **asdict(Unseen()),
-    )
-    row = row.on_conflict_do_update(index_elements=["id"], set_={"seen": row.excluded.seen})
-    number: int = connection.execute(row.returning(tables.writer.c.flushes)).scalar_one()
+    }
+    number: int = connection.execute(_introduction(connection.dialect.name), row).scalar_one()
     if not number:
         make_history(connection)
     return number
+
+
+@cache  # the same one every second, and it takes long to make one
+def _introduction(dialect: str) -> Any:
+    row = insert(dialect, tables.writer)
+    row = row.on_conflict_do_update(index_elements=["id"], set_={"seen": row.excluded.seen})
+    return row.returning(tables.writer.c.flushes)
 
 
 def _add(
@@ -138,7 +146,7 @@ def _add(
     after = {key: before[key].plus(each) if key in before else each for key, each in new.counts.items()}
     put_counts(connection, {(*key, window.starts): each for key, each in after.items()}, writer.id)
     columns = tables.writer.c
-    more = {columns[name]: columns[name] + count for name, count in new.unseen.items()}
+    more = {columns[name]: columns[name] + count for name, count in new.unseen.items() if count}
     own = update(tables.writer).where(columns.id == writer.id)
     connection.execute(own.values({columns.flushes: columns.flushes + 1, **more}))
     # Last: who tells of the same statements at the same time waits until this is committed.
@@ -160,4 +168,4 @@ def _own_counts(connection: Connection, mine: Mapping[str, int], keys: Set[Key])
 
 def _is_news(key: Key, new: _Seen, before: Mapping[Key, Counts]) -> bool:
     """Whether something, or a line that runs it, is new in this window and may be so in the store."""
-    return key not in before or not new.counts[key].names_none_but(before[key])
+    return key not in before or not new.counts[key].names_nothing_beyond(before[key])

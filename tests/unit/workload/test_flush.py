@@ -10,6 +10,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ class Memory:
         self.meanwhile()
         if self.failure:
             raise self.failure
-        self.written.append(({each.sql: each.calls for each in seen.observed}, seen.unseen))
+        unseen = replace(seen.unseen, own_ns=0, own_calls=0)
+        if seen.observed or unseen != NONE:
+            self.written.append(({each.sql: each.calls for each in seen.observed if each.calls}, unseen))
 
     def close(self) -> None:
         self.closed += 1
