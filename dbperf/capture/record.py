@@ -123,11 +123,13 @@ def recording(  # noqa: C901
             elif slot is not mine.other:
                 # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
                 site = slot.site
-                try:
-                    frame = getframe(site.depth)
-                    known = frame.f_code is site.code and frame.f_lasti == site.lasti
-                except (AttributeError, ValueError):
-                    known = False
+                known = False
+                if site is not None and site.depth > 0:  # not our own frame: holding that would be a cycle
+                    try:
+                        frame = getframe(site.depth)
+                        known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                    except ValueError:  # the stack is not that deep
+                        pass
                 if not known:
                     site = locate(slot) or slot.at(None, 0)
                 site.calls += 1
