@@ -58,7 +58,10 @@ class Run:
         self.ns += nanoseconds
         if (seen := self.seen) is not None:
             try:
-                identity = hash((writes, parameters))
+                if type(parameters) is dict:  # psycopg's: to fail to hash one costs more than all the rest
+                    identity = hash((writes, *parameters.values()))
+                else:
+                    identity = hash((writes, parameters))
             except TypeError:
                 identity = _identity(parameters, writes)
             if identity in seen:
