@@ -14,9 +14,19 @@ if TYPE_CHECKING:
     from dbperf.settings import Settings
 
 __version__ = "0.1.0"
-__all__ = ["Perf", "Settings", "analyze", "create_async_engine", "create_engine", "instrument", "perf"]
+__all__ = [
+    "Perf",
+    "Settings",
+    "analyze",
+    "create_async_engine",
+    "create_engine",
+    "instrument",
+    "perf",
+    "track",
+]
 
 _HOME = dict.fromkeys(__all__, "dbperf.engine") | {
+    "track": "dbperf.capture.track",
     "Settings": "dbperf.settings",
     "analyze": "dbperf.analysis",
 }

@@ -38,16 +38,17 @@ class Perf:
         self._capture: Capture | None = None
         self._flusher: Flusher | None = None
 
-    def _attach(self, database: str) -> None:
+    def _attach(self, engine: Engine) -> None:
         if not self.settings.enabled:
             return
+        database = database_of(engine.url)
         if not self.settings.store and "DBPERF_RECORD" not in os.environ:
-            self._capture = Capture(self._dialect, database, self.settings)
+            self._capture = Capture(engine, database, self.settings)
             return
         from dbperf.workload.flush import flusher
 
         self._flusher = flusher
-        self._capture = Capture(self._dialect, database, self.settings, flusher.awake)
+        self._capture = Capture(engine, database, self.settings, flusher.awake)
         _write_down(self._capture, self.settings, flusher)
 
     def workload(self) -> Workload:
@@ -59,8 +60,8 @@ class Perf:
             return Workload()
         from dbperf.workload.fold import fold
 
-        seen = self._capture.observations
-        return fold(seen.observed(), seen.unseen())
+        seen = self._capture.observations.seen()
+        return fold(seen.observed, seen.unseen)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
@@ -148,7 +149,7 @@ def instrument(engine: Engine | AsyncEngine, settings: Settings | None = None) -
     new = Perf(sync.dialect, resolve(settings))
     handle: Perf = attributes.setdefault(_HANDLE, new)  # atomic: one of two threads wins
     if handle is new:
-        handle._attach(database_of(sync.url))
+        handle._attach(sync)
     return handle
 
 

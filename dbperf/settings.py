@@ -36,7 +36,11 @@ class Settings:
     capture_parameters: bool | Unset = UNSET
     """Keep a few parameter sets of each statement. Off by default: they are your users' data."""
     max_statements: int | Unset = UNSET
-    """Distinct SQL strings kept for each thread; executions of further ones are counted together."""
+    """Different statements kept; executions of further ones are counted together."""
+    overhead_budget_us: float | Unset = UNSET
+    """Microseconds that dbperf may take of a statement; above, it leaves out call sites, then more, and says
+    so.
+    """
     app_prefixes: tuple[str, ...] | Unset = UNSET
     """Path prefixes that are the app's own code even inside site-packages."""
     ignore_prefixes: tuple[str, ...] | Unset = UNSET
@@ -52,6 +56,7 @@ class Resolved:
     flush_seconds: float = 1.0
     capture_parameters: bool = False
     max_statements: int = 5000
+    overhead_budget_us: float = 50.0
     app_prefixes: tuple[str, ...] = ()
     ignore_prefixes: tuple[str, ...] = ()
 
@@ -118,7 +123,7 @@ _READERS: dict[type, Callable[[str], object]] = {
 _FORMS = {
     bool: "1 or 0",
     int: "a positive whole number",
-    float: "a positive number of seconds",
+    float: "a positive number",
     str: "a file or a URL",
     tuple: "a list of paths",
 }

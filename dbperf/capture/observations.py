@@ -1,19 +1,32 @@
-"""What was seen of an engine's statements, as the rest of dbperf reads it: all of it, or what is new."""
+"""What was seen of an engine, as the rest of dbperf reads it: all of it, or what is new."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Dialect
 
+from dbperf.capture import settled
 from dbperf.capture.callsite import call_site
-from dbperf.capture.recorder import Recorders, Slot
+from dbperf.capture.recorder import Recorders
+from dbperf.capture.settled import AccessKey, Book, Settled, settle
+from dbperf.capture.slot import Site, Slot
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import Observed, Unseen
+from dbperf.model.runtime import Figure, Operation, Pool, Transactions
+from dbperf.model.workload import Access, CallSite, Observed, Seen, Unseen, combined
+
+if TYPE_CHECKING:
+    from dbperf.capture.pool import PoolWatch
+
+_TRANSACTIONS = ("begin", "commit", "rollback")
+_OF_POOL = ("wait", "held", "raw", "connect", "ping", "busy", "timeouts")
+_UNSEEN = ("folded_calls", "folded_ns", "unlocated_calls", "unsplit_calls", "own_ns", "own_calls")
 
 
 class Observations:
-    """What was seen of one engine's statements. Holds on to nothing of the engine, so it may outlive it.
+    """What was seen of one engine. Holds on to nothing of the engine, so it may outlive it.
 
     `awake` is for who calls `fresh`: it is called whenever a thread begins to run statements.
     """
@@ -23,48 +36,103 @@ class Observations:
     ) -> None:
         self._dialect, self._paramstyle = dialect.name, dialect.paramstyle
         self._database = database
-        self.recorders = Recorders(max_statements, awake)
+        self.settled = Settled(written_down=awake is not None)
+        self.recorders = Recorders(max_statements, self.settled, awake)
+        self.pool: PoolWatch | None = None
         self.failures = self._failures_taken = 0
 
-    def observed(self) -> list[Observed]:
-        """Everything seen so far, by SQL string. Other threads may go on writing; counts of an execution
-        that is being recorded at this moment may be in some numbers and not yet in others.
+    def seen(self) -> Seen:
+        """Everything seen so far. Other threads may go on writing; counts of an execution that is being
+        recorded at this moment may be in some numbers and not yet in others.
         """
-        return [self._observed(sql, slot) for sql, slot in self.recorders.total().slots.items()]
+        self._settle_open()
+        slots, counts = self.recorders.total()
+        with settled.lock:
+            return self._seen(slots, self.settled.all, counts, self.failures)
 
-    def unseen(self) -> Unseen:
-        """What was counted but not kept."""
-        return Unseen(self.recorders.total().folded, self.failures)
-
-    def fresh(self) -> tuple[list[Observed], Unseen]:
+    def fresh(self) -> Seen:
         """What was seen since the last call, by SQL string and thread: the caller's to keep from now on.
 
         Parameter sets are handed over once. Counts missed of an execution that is being recorded at this
         moment come with the next call. Empty, and cheap, when nothing ran.
         """
-        slots, folded = self.recorders.fresh()
+        self._settle_open()
+        slots, counts = self.recorders.fresh()
         failures, self._failures_taken = self.failures - self._failures_taken, self.failures
-        return [self._observed(sql, slot) for sql, slot in slots], Unseen(folded, failures)
+        return self._seen(slots, self.settled.fresh(), counts, failures)
 
     def forget(self) -> None:
         """Start empty."""
         self.recorders.reset()
+        self.settled.forget()
         self.failures = self._failures_taken = 0
 
-    def _observed(self, sql: str, slot: Slot) -> Observed:
-        sites = [call_site(spot, calls) for spot, calls in slot.sites.values()]
+    def _settle_open(self) -> None:
+        """What is noticed on connections that are in use: a program may never give one back."""
+        for checkout in list(self.pool.out) if self.pool else ():
+            if checkout.noticed:
+                settle(checkout)
+
+    def _seen(self, slots: Iterable[Slot], book: Book, counts: Counter[str], failures: int) -> Seen:
+        observed = [self._observed(slot) for slot in slots]
+        observed += [self._called(*key, calls) for key, calls in book.calls.items()]
+        observed += [self._accessed(key, counted) for key, counted in book.accesses.items()]
+        unseen = Unseen(observer_failures=failures, **{name: counts[name] for name in _UNSEEN})
+        figures = [*self._figures(counts)]
+        for name, tally in book.operations.items():
+            figures.append(Figure.of(Operation.KIND, name, "", tally.counts()))
+        return Seen(tuple(combined(observed)), tuple(each for each in figures if each.counts), unseen)
+
+    def _observed(self, slot: Slot) -> Observed:
+        sites = [call_site(each.code, each.lasti, each.calls) for each in slot.sites.values() if each.code]
         return Observed(
-            sql=sql,
+            sql=slot.sql,
             dialect=self._dialect,
             paramstyle=self._paramstyle,
             database=self._database,
             calls=slot.calls,
-            parameter_sets=slot.parameter_sets,
+            parameter_sets=slot.calls + slot.more_sets,
             rows=slot.rows,
+            unread_rows=slot.unread_rows,
             errors=slot.errors,
+            timeouts=slot.timeouts,
             cancellations=slot.cancellations,
+            wait_ns=slot.wait_ns,
             execute_ns=slot.execute_ns,
+            fetch_ns=slot.fetch_ns,
             latency=Latency.of(slot.latency),
             call_sites=tuple(sorted(sites, key=lambda site: -site.calls)),
+            failures=tuple(sorted(slot.failures.items(), key=lambda each: -each[1])),
             parameters=tuple(slot.samples),
         )
+
+    def _called(self, slot: Slot, operation: str, calls: int) -> Observed:
+        return Observed(
+            slot.sql, self._dialect, self._paramstyle, self._database, operations=((operation, calls),)
+        )
+
+    def _accessed(self, key: AccessKey, counted: list[int]) -> Observed:
+        kind, operation, site, loader, parent = key
+        access = Access(kind, operation, _place(site), loader, _place(parent), *counted)
+        return Observed(site.slot.sql, self._dialect, self._paramstyle, self._database, accesses=(access,))
+
+    def _figures(self, counts: Counter[str]) -> Iterable[Figure]:
+        pool = {name: count for name, count in counts.items() if _thing(name) in _OF_POOL}
+        pool["checkouts"], pool["raw_checkouts"] = pool.pop("waits", 0), pool.pop("raws", 0)
+        pool.pop("helds", None)
+        if self.pool and self.pool.limit:
+            pool[f"limit.{self.pool.limit}"] = pool["checkouts"]
+        yield Figure.of(Pool.KIND, self.pool.name if self.pool else "", self._database, pool)
+        ended = {name: count for name, count in counts.items() if _thing(name) in _TRANSACTIONS}
+        ended["errors"] = sum(ended.pop(f"{name}_errors", 0) for name in _TRANSACTIONS)
+        yield Figure.of(Transactions.KIND, "", self._database, ended)
+
+
+def _thing(name: str) -> str:
+    """What a count is of: "wait" for wait.93, wait_ns, wait_errors and waits."""
+    head = name.partition(".")[0].partition("_")[0]
+    return head if head in (*_OF_POOL, *_TRANSACTIONS) else head.removesuffix("s")
+
+
+def _place(site: Site | None) -> CallSite | None:
+    return call_site(site.code, site.lasti, 0) if site and site.code else None

@@ -1,93 +1,95 @@
-"""What one engine ran: the dialect wrap and the recorders, put together and kept from doing harm."""
+"""What one engine ran: the wraps and the recorders, put together and kept from doing harm."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy import Engine
+from sqlalchemy.engine import Connection
 
-from dbperf.capture.callsite import finder
+from dbperf.capture import track
 from dbperf.capture.observations import Observations
-from dbperf.capture.parameters import keep
+from dbperf.capture.pool import PoolWatch
+from dbperf.capture.record import recording
+from dbperf.capture.scope import current
 from dbperf.capture.wrap import wrap
 from dbperf.settings import Resolved
 
-_QUERY_CANCELED = "57014"
-
 
 class Capture:
-    """Records every statement of a dialect's engine from now until `close`.
+    """Records every statement of an engine's dialect, and its pool, from now until `close`.
 
     It never raises into the application: when recording fails, it says so once on the "dbperf" logger,
-    takes itself off the dialect and leaves the application with SQLAlchemy as it is.
+    takes itself off the engine and leaves the application with SQLAlchemy as it is.
     """
 
     def __init__(
         self,
-        dialect: Dialect,
+        engine: Engine,
         database: str,
         settings: Resolved,
         awake: Callable[[], None] | None = None,
     ) -> None:
+        dialect = engine.dialect
+        self._initializing: set[Connection] = set()
+        self._closed: list[bool] = []
         self.observations = Observations(dialect, database, settings.max_statements, awake)
         self._recorders = self.observations.recorders
-        self._paramstyle = dialect.paramstyle
-        self._keep_parameters = settings.capture_parameters
-        self._find = finder(settings, hop=dialect.is_async)
-        self._initializing: set[Connection] = set()
-        self._open = True
+        track.newest = weakref.ref(self.observations.settled)
+        record = recording(
+            self._recorders,
+            settings,
+            dialect.paramstyle,
+            hop=dialect.is_async,
+            initializing=self._initializing,
+            closed=self._closed,
+            give_up=self._give_up,
+        )
+        self._pool = PoolWatch(self._recorders, self._closed, self._give_up)
+        self.observations.pool = self._pool
         _captures.add(self)
-        self._unwrap = wrap(dialect, self._record, self._initializing)
+        self._unwrap = wrap(dialect, record, self._ended, self._initializing)
+        self._pool.wrap(engine.pool)
 
     def close(self) -> None:
-        """Take everything off the dialect again; what was observed can still be read."""
-        self._open = False
+        """Take everything off the engine again; what was observed can still be read."""
+        self._closed.append(True)
         self._unwrap()
+        self._pool.unwrap()
 
-    def _record(
-        self,
-        nanoseconds: int,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        *,
-        many: bool = False,
-        error: BaseException | None = None,
-    ) -> None:
-        if not self._open:  # somebody wrapped the dialect after us, so our functions had to stay
+    def _ended(self, what: str, nanoseconds: int, connection: Any, error: BaseException | None) -> None:
+        if self._closed:
             return
         try:
-            if self._initializing and getattr(context, "root_connection", None) in self._initializing:
-                return
-            if parameters is None and self._paramstyle in {"format", "pyformat"}:
-                statement = statement.replace("%", "%%")  # only this driver call takes a % as it is
-            slot = self._recorders.mine().slot(statement)
-            if slot is None:
-                return
-            slot.executed(nanoseconds, len(parameters) if many else 1)
-            if error is None:
-                rows = getattr(cursor, "rowcount", -1)
-                slot.rows += rows if rows is not None and rows > 0 else 0
-            elif _cancelled(error):
-                slot.cancellations += 1
+            mine = self._recorders.mine()
+            timer = getattr(mine, what)
+            if error is not None:
+                timer.errors += 1
+            elif what == "ping":
+                timer.add(nanoseconds)
             else:
-                slot.errors += 1
-            spot = self._find(sys._getframe(2))
-            if spot is not None:
-                slot.at(spot)
-            if self._keep_parameters:
-                keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
-            if slot.clean:
-                self._recorders.touched(statement, slot)
+                self._transaction_ended(timer, what, nanoseconds, connection)
         except Exception as failure:  # noqa: BLE001  an observer never raises
             self._give_up(failure)
+
+    def _transaction_ended(self, timer: Any, what: str, nanoseconds: int, connection: Any) -> None:
+        record = getattr(connection, "_connection_record", None)
+        checkout = getattr(record, "_dbperf", None)
+        if checkout is not None and what != "begin":
+            # SQLAlchemy rolls back as it returns a connection, also where nothing ran since the last COMMIT.
+            if not checkout.used and what == "rollback":
+                return
+            checkout.used = False
+            if what == "commit":  # what is read again may have been written meanwhile
+                for scope in (checkout, current.get()):
+                    if scope is not None:
+                        scope.writes += 1
+        timer.add(nanoseconds)
 
     def _give_up(self, failure: Exception) -> None:
         # No message of the failure: it may quote the application's data.
@@ -104,19 +106,8 @@ class Capture:
     def forget(self) -> None:
         """Start empty."""
         self.observations.forget()
+        self._pool.forget()
         self._initializing.clear()
-
-
-def _cancelled(error: BaseException) -> bool:
-    """Whether the application or the server ended a statement early, rather than it having failed.
-
-    That is what ends a task or greenlet from outside and is no Exception (CancelledError, GreenletExit,
-    GeneratorExit, KeyboardInterrupt), a driver's own timeout, and PostgreSQL's query_canceled.
-    """
-    if not isinstance(error, Exception) or isinstance(error, TimeoutError):
-        return True
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return bool(state == _QUERY_CANCELED)
 
 
 # For a forked child, which must not report its parent's statements again. Weak: engines come and go.

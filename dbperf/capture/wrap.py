@@ -1,72 +1,58 @@
-"""The dialect wrap: SQLAlchemy runs every statement through `dialect.do_execute` and its two kin.
+"""The dialect wrap: SQLAlchemy runs every statement through `dialect.do_execute` and its two kin, and ends
+transactions and pings connections by others.
 
 Ours stand before them as attributes of the dialect instance. Cursor events would cost more, and they
-see neither how long a failed statement took nor a cancelled one.
+see neither how long a failed statement took nor a cancelled one; COMMIT has no event behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.engine.default import DefaultDialect
+
+from dbperf.capture.record import Record
+from dbperf.capture.wrapping import leave_no_frame, replaced
+
+Ended = Callable[[str, int, Any, BaseException | None], None]
+"""Called with what ended, how many nanoseconds it took, the connection, and what it failed with."""
 
 
-class Record(Protocol):
-    """Called once for each execution, with its nanoseconds; never raises."""
+def wrap(dialect: Dialect, record: Record, ended: Ended, initializing: set[Connection]) -> Callable[[], None]:
+    """Put `record` behind every execution of `dialect`, and `ended` behind every "begin", "commit",
+    "rollback" and "ping"; the function returned takes all off again.
 
-    def __call__(
-        self,
-        nanoseconds: int,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        *,
-        many: bool = False,
-        error: BaseException | None = None,
-    ) -> None: ...
-
-
-def wrap(dialect: Dialect, record: Record, initializing: set[Connection]) -> Callable[[], None]:
-    """Put `record` behind every execution of `dialect`; the function returned takes all off again.
-
-    While the dialect asks the server about itself on the first connect, `initializing` holds that
-    connection. Where somebody else wrapped the dialect after us, their wrap stays.
+    While the dialect asks the server about itself on the first connect, `initializing` holds that connection.
+    Where somebody else wrapped the dialect after us, their wrap stays.
     """
-    attributes = vars(dialect)
     ours: dict[str, Callable[..., Any]] = {
         "do_execute": _do_execute(dialect.do_execute, record),
         "do_executemany": _do_executemany(dialect.do_executemany, record),
         "do_execute_no_params": _do_execute_no_params(dialect.do_execute_no_params, record),
         "initialize": _initialize(dialect.initialize, initializing),
     }
-    before = {name: attributes[name] for name in ours if name in attributes}
-    attributes.update(ours)
-
-    def unwrap() -> None:
-        for name, function in ours.items():
-            if attributes.get(name) is not function:
-                continue
-            if name in before:
-                attributes[name] = before[name]
-            else:
-                del attributes[name]
-
-    return unwrap
+    for name in ("begin", "commit", "rollback", "ping"):
+        method = getattr(dialect, f"do_{name}")
+        if getattr(method, "__func__", None) is not DefaultDialect.do_begin:  # which does nothing
+            ours[f"do_{name}"] = _timed(method, name, ended)
+    return replaced(dialect, ours)
 
 
 def _do_execute(original: Callable[..., Any], record: Record) -> Callable[..., Any]:
+    clock = perf_counter_ns
+
     def do_execute(cursor: Any, statement: str, parameters: Any, context: Any = None) -> Any:
-        started = perf_counter_ns()
+        started = clock()
         try:
             result = original(cursor, statement, parameters, context)
         except BaseException as error:
-            record(perf_counter_ns() - started, cursor, statement, parameters, context, error=error)
-            _leave_no_frame(error)
+            record(started, cursor, statement, parameters, context, False, error)
+            leave_no_frame(error)
             raise
-        record(perf_counter_ns() - started, cursor, statement, parameters, context)
+        record(started, cursor, statement, parameters, context, False)
         return result
 
     return do_execute
@@ -78,11 +64,10 @@ def _do_executemany(original: Callable[..., Any], record: Record) -> Callable[..
         try:
             result = original(cursor, statement, parameters, context)
         except BaseException as error:
-            spent = perf_counter_ns() - started
-            record(spent, cursor, statement, parameters, context, many=True, error=error)
-            _leave_no_frame(error)
+            record(started, cursor, statement, parameters, context, True, error)
+            leave_no_frame(error)
             raise
-        record(perf_counter_ns() - started, cursor, statement, parameters, context, many=True)
+        record(started, cursor, statement, parameters, context, True)
         return result
 
     return do_executemany
@@ -94,20 +79,30 @@ def _do_execute_no_params(original: Callable[..., Any], record: Record) -> Calla
         try:
             result = original(cursor, statement, context)
         except BaseException as error:
-            record(perf_counter_ns() - started, cursor, statement, None, context, error=error)
-            _leave_no_frame(error)
+            record(started, cursor, statement, None, context, False, error)
+            leave_no_frame(error)
             raise
-        record(perf_counter_ns() - started, cursor, statement, None, context)
+        record(started, cursor, statement, None, context, False)
         return result
 
     return do_execute_no_params
 
 
-def _leave_no_frame(error: BaseException) -> None:
-    # The traceback starts with our own function; the bare `raise` that follows adds no second entry.
-    # So an application sees the traceback that it would see without us.
-    if error.__traceback__ is not None:
-        error.__traceback__ = error.__traceback__.tb_next
+def _timed(original: Callable[[Any], Any], name: str, ended: Ended) -> Callable[[Any], Any]:
+    clock = perf_counter_ns
+
+    def timed(dbapi_connection: Any) -> Any:
+        started = clock()
+        try:
+            result = original(dbapi_connection)
+        except BaseException as error:
+            ended(name, clock() - started, dbapi_connection, error)
+            leave_no_frame(error)
+            raise
+        ended(name, clock() - started, dbapi_connection, None)
+        return result
+
+    return timed
 
 
 def _initialize(original: Callable[..., Any], initializing: set[Connection]) -> Callable[..., Any]:

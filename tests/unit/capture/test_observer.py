@@ -53,11 +53,11 @@ def engine() -> Iterator[sa.Engine]:
 
 
 def capture_of(engine: sa.Engine, **settings: Any) -> Capture:
-    return Capture(engine.dialect, "here", Resolved(**settings))
+    return Capture(engine, "here", Resolved(**settings))
 
 
 def only(capture: Capture, starts: str) -> Observed:
-    (found,) = [each for each in capture.observations.observed() if each.sql.startswith(starts)]
+    (found,) = [each for each in capture.observations.seen().observed if each.sql.startswith(starts)]
     return found
 
 
@@ -101,7 +101,7 @@ def test_insertmanyvalues_is_seen_as_what_was_sent(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         names = [{"name": str(each)} for each in range(10)]
         assert len(connection.execute(sa.insert(Author).returning(Author.id), names).all()) == 10
-    inserts = [each for each in capture.observations.observed() if each.sql.startswith("INSERT")]
+    inserts = [each for each in capture.observations.seen().observed if each.sql.startswith("INSERT")]
     assert sum(each.calls for each in inserts) == 1
     assert inserts[0].sql.count("(?") == 10
 
@@ -201,7 +201,7 @@ def test_what_the_dialect_asks_at_first_connect_is_not_the_applications() -> Non
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert asked == ["first connect"]
-    assert [each.sql for each in capture.observations.observed()] == ["select 1"]
+    assert [each.sql for each in capture.observations.seen().observed] == ["select 1"]
     engine.dispose()
 
 
@@ -229,7 +229,7 @@ def test_more_statements_than_there_is_room_for(engine: sa.Engine) -> None:
     with engine.connect() as connection:
         for each in range(10):
             connection.exec_driver_sql(f"select {each}")
-    assert len(capture.observations.observed()) == 3
+    assert len(capture.observations.seen().observed) == 3
     assert capture.observations.unseen().folded_calls == 7
 
 
@@ -268,7 +268,7 @@ def test_a_wrap_put_on_before_comes_back_and_one_put_on_after_stays(engine: sa.E
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert calls == ["last", "first"]
-    assert capture.observations.observed() == []
+    assert capture.observations.seen().observed == []
     attributes["do_execute"] = named("x", first)
 
 
@@ -323,7 +323,7 @@ def test_a_listener_that_executes_by_itself_still_may(engine: sa.Engine) -> None
     capture = capture_of(engine)
     with engine.connect() as connection:
         assert connection.execute(sa.text("select 1")).scalar_one() == "from the listener"
-    assert capture.observations.observed() == []
+    assert capture.observations.seen().observed == []
 
 
 def test_engine_and_capture_go_together() -> None:
@@ -339,7 +339,7 @@ def test_engine_and_capture_go_together() -> None:
 
 
 def _in_child(capture: Capture, pipe: Pipe) -> None:
-    inherited = len(capture.observations.observed())
+    inherited = len(capture.observations.seen().observed)
     engine = sa.create_engine("sqlite://")
     own = capture_of(engine)
     with engine.connect() as connection:

@@ -74,7 +74,7 @@ def engine() -> sa.Engine:
 def follow(
     engine: sa.Engine, flusher: Flusher, sink: Memory, seconds: float = NEVER, **settings: Any
 ) -> Capture:
-    capture = Capture(engine.dialect, "here", Resolved(**settings), flusher.awake)
+    capture = Capture(engine, "here", Resolved(**settings), flusher.awake)
     flusher.add(id(sink), sink.create, seconds, capture.observations, weakref.ref(capture))
     return capture
 
@@ -155,7 +155,7 @@ def test_a_sink_that_cannot_be_made_is_tried_again(engine: sa.Engine, flusher: F
             raise OSError("full")
         return sink
 
-    capture = Capture(engine.dialect, "here", Resolved(), flusher.awake)
+    capture = Capture(engine, "here", Resolved(), flusher.awake)
     flusher.add("key", create, NEVER, capture.observations, lambda: capture)
     ask(engine, "select 1")
     for _ in range(3):
@@ -374,7 +374,7 @@ def test_a_fork_waits_for_an_import(
         import_module("slow_to_import")
         return sink
 
-    capture = Capture(engine.dialect, "here", Resolved(), flusher.awake)
+    capture = Capture(engine, "here", Resolved(), flusher.awake)
     flusher.add("key", create, NEVER, capture.observations, lambda: capture)
     ask(engine, "select 1")
     assert importing.wait(30)

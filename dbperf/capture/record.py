@@ -1,0 +1,179 @@
+"""The hot path: what happens behind every execution, in a few microseconds at most.
+
+Written out in one function: a call in Python costs as much as half of what is done here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Sized
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from dbperf.capture.budget import account
+from dbperf.capture.callsite import locator
+from dbperf.capture.failure import kind_of
+from dbperf.capture.fetch import DEFAULT, watch_streamed
+from dbperf.capture.parameters import keep
+from dbperf.capture.recorder import Recorder, Recorders
+from dbperf.capture.scope import Scope, current
+from dbperf.capture.slot import Slot
+from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
+from dbperf.model.histogram import bucket_of
+from dbperf.model.workload import FEWEST
+from dbperf.settings import Resolved
+
+
+class Record(Protocol):
+    """Called once for each execution, with when it started; never raises."""
+
+    def __call__(
+        self,
+        started: int,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        many: bool,
+        error: BaseException | None = None,
+    ) -> None: ...
+
+
+_BUCKETS = [bucket_of(max(units << 7, 64)) for units in range(1 << 15)]
+"""The bucket of a duration below 4 ms by its units of 128 ns. From 1 us on no bucket begins within a unit;
+below that no statement ends.
+"""
+
+
+def recording(  # noqa: C901
+    recorders: Recorders,
+    settings: Resolved,
+    paramstyle: str,
+    *,
+    hop: bool,
+    initializing: Collection[Any],
+    closed: Sized,
+    give_up: Callable[[Exception], None],
+) -> Record:
+    """The function that counts executions in `recorders`, until something is in `closed`.
+
+    Statements on connections in `initializing` are the dialect's own. `hop`: the engine runs in greenlets.
+    `give_up` is called with the exception when counting fails.
+    """
+    local = recorders.local
+    locate = locator(settings, hop=hop)
+    budget_ns = settings.overhead_budget_us * 1000
+    keep_parameters = settings.capture_parameters
+    clock, getframe, operation, buckets = perf_counter_ns, sys._getframe, current.get, _BUCKETS
+
+    def record(  # noqa: C901
+        started: int,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        many: bool,
+        error: BaseException | None = None,
+    ) -> None:
+        ended = clock()
+        if closed:  # somebody wrapped the dialect after us, so our functions had to stay
+            return
+        try:
+            nanoseconds = ended - started
+            try:
+                mine = local.recorder
+            except AttributeError:
+                mine = recorders.mine()
+            try:
+                slot = mine.slots[statement]
+            except KeyError:
+                slot = find(mine, statement, parameters, context)
+                if slot is None:
+                    return
+            if slot.batched and continues(slot, context, nanoseconds, cursor):
+                return
+            slot.calls += 1
+            slot.execute_ns += nanoseconds
+            try:
+                slot.latency[buckets[nanoseconds >> 7]] += 1
+            except (IndexError, KeyError):
+                bucket = bucket_of(nanoseconds)
+                slot.latency[bucket] = slot.latency.get(bucket, 0) + 1
+            if many:
+                slot.more_sets += len(parameters) - 1
+            if error is not None:
+                slot.failed(kind_of(error), type(error).__name__)
+            elif (rows := cursor.rowcount) is not None and rows >= 0:
+                slot.rows += rows
+                slot.counted = True
+            elif slot.counted:
+                slot.counted = False
+            if keep_parameters:
+                keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
+            if slot.clean:
+                slot.touched()
+            scope: Scope | None
+            try:
+                scope = checkout = context.root_connection._dbapi_connection._connection_record._dbperf
+            except AttributeError:  # detached from its pool, or not from a pool that is watched
+                scope = None
+            else:
+                if not checkout.used:
+                    slot.wait_ns += checkout.begin()
+            left = mine.left = mine.left - 1
+            if left and mine.shed:
+                mine.unlocated += 1
+                if mine.shed > 1:
+                    mine.unsplit += 1
+                    return
+            elif slot is not mine.other:
+                # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
+                site = slot.site
+                try:
+                    frame = getframe(site.depth)
+                    known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                except (AttributeError, ValueError):
+                    known = False
+                if not known:
+                    site = locate(slot) or slot.at(None, 0)
+                site.calls += 1
+                scope = operation() or scope
+                if scope is not None:
+                    if not slot.reads:
+                        scope.writes += 1
+                    run = scope.runs.get(site)
+                    if run is None:
+                        scope.runs[site] = (nanoseconds, parameters, scope.writes)
+                    else:
+                        if isinstance(run, tuple):
+                            run = scope.second(site, run)
+                        if run.add(nanoseconds, parameters, scope.writes) == FEWEST and site.load is None:
+                            note_load(site, context)
+            if error is None and context is not None and context.cursor_fetch_strategy is DEFAULT:
+                options = context.execution_options
+                if context._is_server_side or (options and options.get("stream_results")):
+                    watch_streamed(slot, context)
+                else:
+                    context.cursor_fetch_strategy = slot.fetch
+            if not left:
+                account(mine, clock() - ended, budget_ns)
+        except Exception as failure:  # noqa: BLE001  an observer never raises
+            give_up(failure)
+
+    def find(mine: Recorder, statement: str, parameters: Any, context: Any) -> Slot | None:
+        """The slot of a statement that is not known by its text; None for what is not the application's."""
+        if initializing and getattr(context, "root_connection", None) in initializing:
+            return None
+        key = key_of(statement, context)
+        slot = mine.slots.get(key)
+        if slot is None:
+            bare = parameters is None and paramstyle in {"format", "pyformat"}
+            # Only that driver call takes a % as it is.
+            slot = recorders.new_slot(mine, key, statement.replace("%", "%%") if bare else statement)
+            if slot is not mine.other:
+                describe(slot, statement, context)
+        if not slot.batched and is_batched(context):
+            slot.batched = True
+        return slot
+
+    return record

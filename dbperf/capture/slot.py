@@ -1,0 +1,204 @@
+"""What one thread saw of one statement, and from which lines."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from operator import attrgetter
+from types import CodeType
+from typing import Any, NamedTuple, TypeVar
+
+from dbperf.capture.fetch import TimedFetch
+from dbperf.capture.parameters import together
+
+_SITES_KEPT = 64
+_FAILURES_KEPT = 64
+COUNTS = (
+    "calls",
+    "more_sets",
+    "rows",
+    "unread_rows",
+    "errors",
+    "timeouts",
+    "cancellations",
+    "wait_ns",
+    "execute_ns",
+    "fetch_ns",
+)
+_counts = attrgetter(*COUNTS)
+_Key = TypeVar("_Key", bound=Hashable)
+
+SiteKey = tuple[int, int]
+"""The identity of a code object and the offset in it: hashing a code object hashes its constants and bytecode
+each time. Who keeps a key keeps the code too, so the identity stays its own.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the ORM loads with a statement; `kind`, `loader` are those of `Access`.
+
+    Or `kind` is "batch": a relationship of many instances at once. `parent` is the class of the instances
+    that it is loaded for, as it stands in `Slot.loads`.
+    """
+
+    kind: str
+    loader: str = ""
+    parent: str = ""
+
+
+LOOP = Load("loop")
+"""Nothing that the ORM knows of: the application runs it again and again."""
+
+
+class Site:
+    """A line that runs a statement: the code and the offset in it, and how to find it again.
+
+    `depth` frames above the recorder stands `inner`, a library's code, and right above that `code`. So the
+    next execution from here is known by two frames, and nobody walks the stack. `depth` is -1 where the line
+    cannot be known so.
+    """
+
+    __slots__ = ("calls", "code", "depth", "inner", "lasti", "load", "slot")
+
+    def __init__(self, slot: Slot, code: CodeType | None, lasti: int) -> None:
+        self.slot = slot
+        self.code, self.lasti = code, lasti
+        self.depth, self.inner = -1, code
+        self.calls = 0
+        self.load: Load | None = None
+        """What it is when it runs again and again, once somebody asked."""
+
+    @property
+    def key(self) -> SiteKey:
+        """Tells it from the other lines of its statement."""
+        return id(self.code), self.lasti
+
+
+class _Taken(NamedTuple):
+    """What of a slot was handed over already."""
+
+    counts: tuple[int, ...] = (0,) * len(COUNTS)
+    latency: dict[int, int] = {}  # noqa: RUF012  nobody writes into these
+    sites: dict[SiteKey, int] = {}  # noqa: RUF012
+    failures: dict[str, int] = {}  # noqa: RUF012
+    samples: list[Any] = []  # noqa: RUF012
+
+
+_NOTHING = _Taken()
+
+
+class Slot:
+    """What one thread saw of one statement. Times are nanoseconds, `latency` counts by histogram bucket.
+
+    `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
+    in it. `reads`: it writes nothing. `batched`: one execution may be several calls of the driver. `counted`:
+    the driver tells how many rows came when it has executed. `loads` are the mapped classes that it loads.
+    `home` is where is written what becomes of it when an operation ends.
+    """
+
+    __slots__ = (
+        *COUNTS,
+        "batched",
+        "clean",
+        "counted",
+        "failures",
+        "fetch",
+        "home",
+        "latency",
+        "loads",
+        "reads",
+        "samples",
+        "site",
+        "sites",
+        "sql",
+        "taken",
+        "touch",
+    )
+
+    def __init__(self, sql: str, home: Any, touch: Any = None) -> None:
+        self.sql = sql
+        self.home = home
+        self.touch = touch
+        self.clean = touch is not None
+        self.taken = _NOTHING
+        for name in COUNTS:
+            setattr(self, name, 0)
+        self.batched = False
+        self.counted = True
+        self.reads = True
+        self.loads: tuple[str, ...] = ()
+        self.latency: dict[int, int] = {}
+        self.failures: dict[str, int] = {}
+        self.site: Site | None = None
+        self.sites: dict[SiteKey, Site] = {}
+        self.samples: list[Any] = []
+        self.fetch = TimedFetch(self)
+
+    calls: int
+    more_sets: int
+    """Parameter sets beyond one a call."""
+    rows: int
+    unread_rows: int
+    errors: int
+    timeouts: int
+    cancellations: int
+    wait_ns: int
+    execute_ns: int
+    fetch_ns: int
+
+    def touched(self) -> None:
+        """Note that something was counted in a clean slot, after it was counted."""
+        if self.clean:
+            self.clean = False
+            self.touch(self)
+
+    def failed(self, kind: str, name: str) -> None:
+        """Count a failure: `kind` is the counter, `name` the class of the exception."""
+        setattr(self, kind, getattr(self, kind) + 1)
+        if name in self.failures or len(self.failures) < _FAILURES_KEPT:
+            self.failures[name] = self.failures.get(name, 0) + 1
+
+    def at(self, code: CodeType | None, lasti: int) -> Site:
+        """The site of a spot; beyond the first 64 of a statement all are one, which has no line."""
+        key = (id(code), lasti)
+        site = self.sites.get(key)
+        if site is None:
+            if len(self.sites) >= _SITES_KEPT:
+                code, lasti, key = None, 0, (0, 0)
+            site = self.sites.setdefault(key, Site(self, code, lasti))
+        return site
+
+    def add(self, other: Slot) -> None:
+        """Add what another thread, which may still be writing, saw of the same statement."""
+        self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for bucket, count in other.latency.copy().items():
+            self.latency[bucket] = self.latency.get(bucket, 0) + count
+        for name, count in other.failures.copy().items():
+            self.failures[name] = self.failures.get(name, 0) + count
+        for site in other.sites.copy().values():
+            self.at(site.code, site.lasti).calls += site.calls
+
+    def take(self) -> Slot:
+        """What came since the last call. Another thread may be writing: what is missed comes next time."""
+        before, sites = self.taken, self.sites.copy()
+        calls = {key: site.calls for key, site in sites.items()}
+        self.taken = now = _Taken(
+            _counts(self), self.latency.copy(), calls, self.failures.copy(), self.samples.copy()
+        )
+        fresh = Slot(self.sql, self.home)
+        for name, count, known in zip(COUNTS, now.counts, before.counts, strict=True):
+            setattr(fresh, name, count - known)
+        fresh.latency = _more(now.latency, before.latency)
+        fresh.failures = _more(now.failures, before.failures)
+        for key, more in _more(calls, before.sites).items():
+            fresh.at(sites[key].code, sites[key].lasti).calls = more
+        given = {id(each) for each in before.samples}  # which `before` keeps alive, so an id is theirs alone
+        fresh.samples = [each for each in now.samples if id(each) not in given]
+        return fresh
+
+
+def _more(now: dict[_Key, int], before: dict[_Key, int]) -> dict[_Key, int]:
+    return {key: more for key, count in now.items() if (more := count - before.get(key, 0))}

@@ -1,0 +1,66 @@
+"""What is asked about a statement once, when it is first seen, or first seen to repeat."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy.engine.interfaces import ExecuteStyle
+
+from dbperf.capture.slot import LOOP, Site, Slot
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_READS = re.compile(
+    r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*\(*\s*(?:select|with|values|show|table)\b", re.I | re.DOTALL
+)
+_WRITES = re.compile(r"\b(?:insert|update|delete|merge|into)\b", re.I)
+
+
+def key_of(statement: str, context: Any) -> str:
+    """What a statement is known by: its text, unless that is another each time.
+
+    Lists of IN and the batches of an insert are written out anew for each execution: then it is what
+    SQLAlchemy compiled once, so 50 lengths of a list are one statement. Comments may tell a request's id.
+    """
+    compiled = getattr(context, "compiled", None)
+    varies = getattr(compiled, "post_compile_params", None) or is_batched(context)
+    if compiled is not None and varies and "schema_translate_map" not in context.execution_options:
+        return str(compiled.string)
+    return _COMMENT.sub("", statement) if "/*" in statement else statement
+
+
+def describe(slot: Slot, statement: str, context: Any) -> None:
+    """What is known of a statement from its first execution."""
+    compiled = getattr(context, "compiled", None)
+    if compiled is not None and not context.is_text:
+        slot.reads = not (context.is_crud or context.isddl)
+    else:
+        slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
+
+
+def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
+    """Whether this is a later batch of an execution that was counted with its first; then it is added there.
+
+    Its latency stays that of the first batch.
+    """
+    if not is_batched(context):
+        return False
+    if not getattr(context, "_dbperf_began", False):
+        context._dbperf_began = True
+        slot.more_sets += len(context.compiled_parameters) - 1
+        return False
+    slot.execute_ns += nanoseconds
+    slot.rows += max(cursor.rowcount or 0, 0)
+    slot.touched()
+    return True
+
+
+def note_load(site: Site, context: Any) -> None:
+    """Ask the ORM what a line loads that runs its statement again and again."""
+    del context
+    site.load = LOOP
+
+
+def is_batched(context: Any) -> bool:
+    """Whether an execution is an insert in several batches, each a call of the driver."""
+    return getattr(context, "execute_style", None) is ExecuteStyle.INSERTMANYVALUES
