@@ -124,9 +124,8 @@ def _evidence(uses: Sequence[Use], traffic: Traffic) -> Evidence:
     calls, spared = sum(each.access.calls for each in uses), sum(each.spared for each in uses)
     taken = sum(each.access.nanoseconds for each in uses) / 1e9
     saved = min(spared * traffic.round_trip(statement).seconds, taken * spared / calls if calls else 0.0)
-    usage = (
-        f"{plural(calls, 'execution')} in {operations(each.access for each in uses)} took {duration(taken)}"
-    )
+    runs = "" if uses[0].access.kind == "eager" else f" in {operations(each.access for each in uses)}"
+    usage = f"{plural(calls, 'execution')}{runs} took {duration(taken)}"
     return Evidence(
         fingerprint=statement.fingerprint,
         sql=statement.sql,

@@ -61,6 +61,7 @@ class Capture:
         self._closed.append(True)
         self._unwrap()
         self._pool.unwrap()
+        self.observations.settled.along.close()
 
     def _ended(self, what: str, nanoseconds: int, connection: Any, error: BaseException | None) -> None:
         if self._closed:

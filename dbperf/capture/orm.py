@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Mapper
+
+from dbperf.capture.slot import Eager, Load
 
 # An entity (a mapper, or an alias of one) and the relationship that is followed from it.
 Step = tuple[Any, Any]
@@ -28,42 +29,10 @@ _IN_LIST = "primary_keys"
 """How SQLAlchemy's loaders name the parameter that takes the keys of many parents."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """A statement that the ORM made to load attributes of instances that it has already.
-
-    | kind | loads |
-    |---|---|
-    | lazy | a relationship, of one parent |
-    | column | columns of one instance: deferred, expired, of a subclass, or refreshed |
-    | batch | a relationship, or the columns of a subclass, of many parents at once |
-
-    `loader` is what the code has to say to have them loaded along; for a batch, what it says already.
-    `parent` is the class of the instances, named as in `loaded`.
-    """
-
-    kind: str
-    loader: str
-    parent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Eager:
-    """A relationship that a statement loads along: the class that declares it, its name, what asks for it.
-
-    `loader` is an option, "joinedload(User.posts)", or a declaration, 'relationship(lazy="joined") of
-    User.posts'.
-    """
-
-    loader: str
-    owner: weakref.ref[type]
-    key: str
-
-
 def relationship_load(context: Any) -> Load | None:
     """What a statement loads of instances that are there already; None for one that stands for itself.
 
-    `context` is SQLAlchemy's execution context.
+    `context` is SQLAlchemy's execution context. Of a batch, the loader is the one that the code has.
     """
     options = context.execution_options.get("_sa_orm_load_options")
     steps = _steps(context)

@@ -26,7 +26,7 @@ Named = tuple[weakref.ref[type], str]
 """A class that declares a relationship, and the relationship's name."""
 
 _CLASS: Any = vars(object)["__class__"]  # sets the class of an object even if that hides it
-_lock = threading.Lock()
+_lock = threading.RLock()  # reentrant: a finalizer takes it too
 
 
 class _Count:
@@ -42,35 +42,44 @@ class Reads:
     """The relationships that one capture watches. An attribute may be watched by several."""
 
     def __init__(self) -> None:
-        self._watched: dict[Named, tuple[_Count, int]] = {}
+        self._watched: dict[Named, _Count] = {}
+        self._before: dict[Named, int] = {}
+        self.close = weakref.finalize(self, _unwatch, self._watched)
+        """Watch no more: what nobody else watches is as it was. What was counted can still be read."""
 
-    def watch(self, owner: weakref.ref[type], key: str) -> None:
-        """Count reads of a relationship from now on. Watching it twice is fine."""
+    def watch(self, owner: weakref.ref[type], key: str) -> bool:
+        """Count reads of a relationship from now on; whether it can be watched. Watching it twice is fine."""
         if (owner, key) in self._watched:
-            return
+            return True
         with _lock:
             attributes = list(_attributes(owner, key))
+            if not attributes:
+                return False
             count = next((each for each in map(_count_of, attributes) if each), None) or _Count()
             count.watchers += 1
             for attribute in attributes:
                 if _count_of(attribute) is None:
                     _CLASS.__set__(attribute, _counting(type(attribute), count))
-        self._watched[owner, key] = count, count.reads
+            self._before[owner, key] = count.reads
+            self._watched[owner, key] = count
+        return True
 
     def reads(self, owner: weakref.ref[type], key: str) -> int:
         """How often a relationship was read since it is watched, of any instance."""
-        count, before = self._watched[owner, key]
-        return count.reads - before
+        return self._watched[owner, key].reads - self._before[owner, key]
 
-    def close(self) -> None:
-        """Watch no more: what nobody else watches is as it was."""
-        with _lock:
-            while self._watched:
-                (owner, key), (count, _) = self._watched.popitem()
-                count.watchers -= 1
-                for attribute in _attributes(owner, key) if not count.watchers else ():
-                    if _count_of(attribute) is count:
-                        _CLASS.__set__(attribute, type(attribute).__base__)
+    def forget(self) -> None:
+        """Count from here on."""
+        self._before = {named: count.reads for named, count in self._watched.items()}
+
+
+def _unwatch(watched: dict[Named, _Count]) -> None:
+    with _lock:
+        for (owner, key), count in watched.items():
+            count.watchers -= 1
+            for attribute in _attributes(owner, key) if not count.watchers else ():
+                if _count_of(attribute) is count:
+                    _CLASS.__set__(attribute, type(attribute).__base__)
 
 
 def _attributes(owner: weakref.ref[type], key: str) -> Iterator[Any]:

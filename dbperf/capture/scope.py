@@ -198,15 +198,24 @@ current: ContextVar[Operation | None] = ContextVar("dbperf_operation", default=N
 """The operation that is open here: a task or thread that it starts inherits it."""
 
 
-def parent_of(scope: Scope | None, name: str) -> Site | None:
-    """The line that loaded instances of a mapped class last in this scope, or in the ones around it."""
-    found: Site | None = None
-    while scope is not None and found is None:
-        for site in list(scope.runs):
-            if name in site.slot.loads:
-                found = site
+def parent_of(scope: Scope | None, of: Site, name: str) -> Site | None:
+    """The line that loaded the instances of a mapped class which another line, `of`, is busy with.
+
+    The last that began to load any before that line began, in this scope or in the ones around it; else
+    the last at all, which may be the line itself: what it loads, it goes on from.
+    """
+    later: Site | None = None
+    while scope is not None:
+        before: Site | None = None
+        sites = list(scope.runs)
+        ahead = sites.index(of) if of in scope.runs else len(sites)
+        for number, site in enumerate(sites):
+            if name in site.slot.loads and (number < ahead or before is None):
+                before, later = (site, later) if number < ahead else (before, later or site)
+        if before is not None:
+            return before
         scope = getattr(scope, "outer", None)
-    return found
+    return later
 
 
 def untold(scope: Scope) -> Iterator[tuple[Run, tuple[int, ...], tuple[int, ...]]]:

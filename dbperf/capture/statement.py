@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
@@ -36,6 +37,8 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
         slot.reads = not (context.is_crud or context.isddl)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
+    if _is_orm(context):
+        _note_loads(slot, context)
 
 
 def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
@@ -57,8 +60,27 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
 
 def note_load(site: Site, context: Any) -> None:
     """Ask the ORM what a line loads that runs its statement again and again."""
-    del context
     site.load = LOOP
+    if _is_orm(context):
+        with suppress(Exception):
+            from dbperf.capture import orm
+
+            site.load = orm.relationship_load(context) or LOOP
+
+
+def _note_loads(slot: Slot, context: Any) -> None:
+    # What the ORM knows is internal to it: where a version has it elsewhere, less is known, and no more.
+    with suppress(Exception):
+        from dbperf.capture import orm
+
+        slot.loads = orm.loaded(context)
+        if found := orm.eager(context):
+            slot.home.along.note(slot, found)
+
+
+def _is_orm(context: Any) -> bool:
+    attributes = getattr(getattr(context, "invoked_statement", None), "_propagate_attrs", None) or {}
+    return bool(attributes.get("compile_state_plugin") == "orm")
 
 
 def is_batched(context: Any) -> bool:

@@ -20,7 +20,9 @@ def database(tmp_path: Path) -> str:
     with closing(sqlite3.connect(tmp_path / "blog.db")) as connection:
         connection.execute("create table users (id integer primary key)")
         connection.execute("create table posts (id integer primary key, user_id integer)")
-        connection.executemany("insert into posts (user_id) values (?)", ((n % 2000,) for n in range(100_000)))
+        connection.executemany(
+            "insert into posts (user_id) values (?)", ((n % 2000,) for n in range(100_000))
+        )
         connection.commit()
     return f"sqlite:///{tmp_path}/blog.db"
 

@@ -26,7 +26,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from dbperf.advice.access import Case, Traffic, Use, case, operations, recommendation, stable, tables, where
+from dbperf.advice.access import Case, Traffic, Use, case, recommendation, stable, tables, where
 from dbperf.model.facts import StatementFacts
 from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.model.workload import Access, Statement
@@ -100,8 +100,7 @@ def _relationship(attribute: str, uses: list[Use], traffic: Traffic) -> Recommen
         SLUG,
         case(uses, traffic),
         traffic,
-        title=f"{attribute} is loaded along and never read: {times} "
-        f"in {operations(each.access for each in uses)}",
+        title=f"{attribute} is loaded along and never read, {times}",
         fix=f"{where(first.site)}{fix}",
         risk="reads around the attribute are not seen: of vars() of an instance, or of a pickled one",
     )

@@ -33,7 +33,7 @@ from sqlalchemy.orm import (
 )
 from sqlalchemy.pool import StaticPool
 
-from dbperf.capture import orm
+from dbperf.capture import slot
 from dbperf.capture.orm import eager, loaded, relationship_load
 
 
@@ -111,7 +111,7 @@ def models(*classes: type) -> tuple[str, ...]:
 
 EMPLOYEES = models(Employee, Manager, Director)
 
-Told = tuple[orm.Load | None, tuple[str, ...], tuple[str, ...]]
+Told = tuple[slot.Load | None, tuple[str, ...], tuple[str, ...]]
 """What is told of a statement: the load, the classes loaded, the loaders of what came along."""
 
 
@@ -144,12 +144,12 @@ def run(engine: sa.Engine, work: Callable[[Session], object]) -> list[Told]:
     return seen
 
 
-def loads(engine: sa.Engine, work: Callable[[Session], object]) -> list[orm.Load]:
+def loads(engine: sa.Engine, work: Callable[[Session], object]) -> list[slot.Load]:
     return [load for load, _, _ in run(engine, work) if load and "sites" not in load.loader]
 
 
-def load(kind: str, loader: str, parent: type) -> orm.Load:
-    return orm.Load(kind, loader, *models(parent))
+def load(kind: str, loader: str, parent: type) -> slot.Load:
+    return slot.Load(kind, loader, *models(parent))
 
 
 ALL_OF_AN_EMPLOYEE = Load(Employee).selectinload("*")
@@ -278,7 +278,7 @@ def managers(session: Session) -> list[Manager]:
         (lambda s: s.connection().exec_driver_sql("select 1"), []),
     ],
 )
-def test_load(engine: sa.Engine, work: Callable[[Session], object], expected: list[orm.Load]) -> None:
+def test_load(engine: sa.Engine, work: Callable[[Session], object], expected: list[slot.Load]) -> None:
     found = loads(engine, work)
     assert sorted(found, key=repr) == sorted(expected, key=repr)
 
@@ -347,9 +347,9 @@ def test_all_of_a_batch_in_parts_is_a_batch(engine: sa.Engine) -> None:
 
 
 def test_async() -> None:
-    async def work() -> list[orm.Load | None]:
+    async def work() -> list[slot.Load | None]:
         engine = create_async_engine("sqlite+aiosqlite://", poolclass=StaticPool)
-        seen: list[orm.Load | None] = []
+        seen: list[slot.Load | None] = []
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
             await connection.execute(sa.insert(Note), {"manager_id": 1})
