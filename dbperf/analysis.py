@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -21,6 +21,7 @@ from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skipped, StatementReport, Target
+from dbperf.model.runtime import Figure, together
 from dbperf.model.workload import Statement, Workload
 from dbperf.plans.remembered import remembered
 from dbperf.plans.target import SYNTAX_ERROR, open_target
@@ -92,7 +93,10 @@ def analyze(
 
 def replayed(report: Report, after: Workload) -> Report:
     """`report` with what the same traffic took after the advice was applied; matched by fingerprint."""
-    found = {each.fingerprint: Replayed(each.calls, each.execute_seconds) for each in after.statements}
+    found = {
+        each.fingerprint: Replayed(each.calls, each.execute_seconds, each.fetch_seconds)
+        for each in after.statements
+    }
     statements = tuple(
         replace(each, after=found.get(each.statement.fingerprint)) for each in report.statements
     )
@@ -109,7 +113,8 @@ def _analyze(
     progress: Progress,
 ) -> Report:
     catalog = database.catalog
-    statements = sorted(_of_target(workload.statements, catalog), key=lambda each: -each.execute_seconds)
+    recorded, figures = _of_target(workload, catalog)
+    statements = sorted(recorded, key=lambda each: -each.seconds)
     progress(_PLANNING, f"planning {plural(len(statements[:top]), 'statement')}")
     with remembered(database, store, statements[:top]) if store else nullcontext(database) as asked:
         judged = [_judge(each, asked) for each in statements[:top]]
@@ -120,28 +125,41 @@ def _analyze(
     else:
         advice = _unproven(subjects, catalog, workload)
     used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
-    usage = on_usage(replace(workload, statements=tuple(statements)), used)
+    usage = on_usage(replace(workload, statements=tuple(statements), figures=figures), used)
     advice = replace(advice, recommendations=_ranked([*advice.recommendations, *usage], subjects))
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
         statements=tuple(_statement_report(each, catalog, advice) for each in judged),
         recommendations=advice.recommendations,
         coverage=_coverage(workload, judged),
+        figures=figures,
     )
 
 
-def _of_target(statements: Sequence[Statement], catalog: Catalog) -> list[Statement]:
-    """Those recorded on the target; where the workload knows one database only, that one is meant."""
-    ours = [each for each in statements if each.dialect == catalog.dialect]
+def _of_target(workload: Workload, catalog: Catalog) -> tuple[Sequence[Statement], tuple[Figure, ...]]:
+    """What was recorded on the target; where the workload knows one database only, that one is meant."""
+    ours = [each for each in workload.statements if each.dialect == catalog.dialect]
     databases = {each.database for each in ours}
+    here = _same(databases, catalog)
+    statements = [each for each in ours if each.database in here]
+    # Operations are in no database, and all are told.
+    figures = [each for each in workload.figures if not each.database or each.database in here]
+    if len(databases) > 1:
+        # Recorded on several hosts, as replicas are: one database here.
+        moved = tuple(replace(each, database=catalog.database) for each in statements)
+        statements = list(merge([Workload(moved)]).statements)
+        figures = [replace(each, database=catalog.database if each.database else "") for each in figures]
+    return statements, together(figures)
+
+
+def _same(databases: Collection[str], catalog: Catalog) -> Collection[str]:
+    """Those that are the target. Raises InputError where none of several is."""
     if len(databases) <= 1:
-        return ours
+        return databases
     name = catalog.database.rsplit("/", 1)[-1]
     for same in (catalog.database, f"/{name}"):
-        if found := [each for each in ours if f"/{each.database}".endswith(same)]:
-            # Recorded on several hosts, as replicas are: one database here.
-            here = (replace(each, database=catalog.database) for each in found)
-            return list(merge([Workload(tuple(here))]).statements)
+        if found := {each for each in databases if f"/{each}".endswith(same)}:
+            return found
     listed = ", ".join(sorted(databases))
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 
@@ -170,7 +188,7 @@ def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload)
     method = "from the plan and statistics alone: no index is built in production"
     advised = [
         missing_index.recommend(
-            Proof(spec, dict.fromkeys(fingerprints, ()), method), subjects, catalog, workload.execute_seconds
+            Proof(spec, dict.fromkeys(fingerprints, ()), method), subjects, catalog, workload.seconds
         )
         for spec, fingerprints in suggest(subjects, catalog).items()
     ]
@@ -195,7 +213,7 @@ def _proven(
         if any(each.spec in rejected for each in fresh):
             found = choose(found, subjects, whatif, rejected)  # another index may do without the harm
     advised = [
-        missing_index.recommend(proof, subjects, catalog, workload.execute_seconds)
+        missing_index.recommend(proof, subjects, catalog, workload.seconds)
         for proof in missing_index.proofs(found.chosen, subjects, timings, whatif.method)
     ]
     return _Advice(tuple(advised), found, rejected)
@@ -256,14 +274,6 @@ def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> Sta
 
 
 def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
-    unseen = workload.coverage
-    notes = list(workload.notes)
-    if unseen.folded_calls:
-        notes.append(
-            f"{unseen.folded_calls:,} executions are counted in no statement: max_statements was reached"
-        )
-    if unseen.observer_failures:
-        notes.append(f"capture failed {unseen.observer_failures:,} times and switched itself off")
     return Coverage(
         seen=len(judged),
         parsed=sum(each.facts.parsed for each in judged),
@@ -274,5 +284,6 @@ def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
             if each.subject is None
         ),
         other_databases=len(workload.statements) - len(judged),
-        notes=tuple(notes),
+        notes=workload.notes,
+        unseen=workload.coverage,
     )

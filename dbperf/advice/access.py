@@ -71,7 +71,7 @@ def recommendation(
         id=identity,
         code=identity.partition(":")[0],
         slug=slug,
-        severity=severity(saved, traffic.workload.execute_seconds),
+        severity=severity(saved, traffic.workload.seconds),
         title=title,
         tables=found.tables,
         statements=tuple(each.fingerprint for each in found.evidence),

@@ -50,7 +50,7 @@ class Subject:
         It makes costs of different statements comparable: a statement weighs what it took, not what the
         planner thought it would take.
         """
-        seconds = self.statement.execute_seconds
+        seconds = self.statement.seconds
         return seconds / max(self.cost, 1.0) if seconds else float(max(self.statement.calls, 1))
 
     @property

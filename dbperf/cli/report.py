@@ -72,10 +72,12 @@ def _unjudged(store: str) -> Report:
     from dbperf.workload.store.read import read
 
     workload = read(store)
-    databases = sorted({each.database for each in workload.statements})
+    statements = sorted(workload.statements, key=lambda each: -each.seconds)
+    databases = sorted({each.database for each in statements})
     return Report(
         Target(databases[0] if len(databases) == 1 else f"{len(databases):,} databases", "", ""),
-        tuple(StatementReport(each, "not judged yet") for each in workload.statements),
+        tuple(StatementReport(each, "not judged yet") for each in statements),
         (),
-        Coverage(len(workload.statements), 0, 0, notes=workload.notes),
+        Coverage(len(statements), 0, 0, notes=workload.notes, unseen=workload.coverage),
+        figures=workload.figures,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dbperf.model.recommendation import Recommendation, Severity
-from dbperf.model.workload import Statement
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Statement, Unseen
 
 ENVIRONMENTS = ("production", "staging", "disposable")
 """What a database may be, the one that must never be touched first."""
@@ -38,7 +39,7 @@ class Coverage:
     """What was looked at: `seen` statements, of which `parsed` and `explained`; the rest is in `skipped`.
 
     `other_databases` counts statements recorded on another database. `notes` says what was
-    left out, and what capture did not see.
+    left out. `unseen` is what capture did not see, and what it cost.
     """
 
     seen: int
@@ -47,6 +48,7 @@ class Coverage:
     skipped: tuple[Skipped, ...] = ()
     other_databases: int = 0
     notes: tuple[str, ...] = ()
+    unseen: Unseen = field(default_factory=Unseen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,12 @@ class Replayed:
 
     calls: int
     execute_seconds: float
+    fetch_seconds: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """As `Statement.seconds`, to be compared with it."""
+        return self.execute_seconds + self.fetch_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +83,38 @@ class StatementReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything a reader is told. `applied`: the advice was applied and `after` was measured."""
+    """Everything a reader is told. `applied`: the advice was applied and `after` was measured.
+
+    `figures` are those of the pools and transactions of this database, and of all operations.
+    """
 
     target: Target
     statements: tuple[StatementReport, ...]
     recommendations: tuple[Recommendation, ...]
     coverage: Coverage
     applied: bool = False
+    figures: tuple[Figure, ...] = ()
 
     def worst(self) -> Severity | None:
         """The highest severity among the recommendations, None when there are none."""
         return max((each.severity for each in self.recommendations), key=lambda s: s.rank, default=None)
 
     @property
-    def execute_seconds(self) -> float:
-        """Seconds spent executing all statements, as captured."""
-        return sum(each.statement.execute_seconds for each in self.statements)
-
-    @property
-    def execute_seconds_after(self) -> float | None:
-        """The same, after the advice was applied; None unless it was."""
-        if not self.applied:
-            return None
-        return sum(each.after.execute_seconds for each in self.statements if each.after)
+    def seconds(self) -> float:
+        """Seconds spent executing and fetching all statements, as captured."""
+        return sum(each.statement.seconds for each in self.statements)
 
     @property
     def recoverable_seconds(self) -> float:
         """Seconds of the captured time that measured recommendations save.
 
         For each statement: captured seconds x (1 - measured after / measured before), of its best
-        recommendation alone.
+        recommendation alone. Both are of executing and fetching.
         """
         best: dict[str, float] = {}
         for recommendation in self.recommendations:
             for each in recommendation.evidence:
                 best[each.fingerprint] = max(best.get(each.fingerprint, 0.0), each.saved_share or 0.0)
         return sum(
-            each.statement.execute_seconds * best.get(each.statement.fingerprint, 0.0)
-            for each in self.statements
+            each.statement.seconds * best.get(each.statement.fingerprint, 0.0) for each in self.statements
         )

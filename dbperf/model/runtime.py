@@ -45,6 +45,12 @@ def together(figures: Iterable[Figure]) -> tuple[Figure, ...]:
     return tuple(Figure.of(*key, counts) for key, counts in sorted(alike.items()))
 
 
+DURATIONS = frozenset({"wait", "held", "connect", "ping", "commit", "rollback", "whole"})
+"""The distributions of durations: their numbers are buckets of `Latency`."""
+CONNECTIONS = frozenset({"limit", "busy"})
+"""The distributions of how many connections there were."""
+
+
 @dataclass(frozen=True, slots=True)
 class _View:
     figure: Figure
@@ -258,6 +264,27 @@ class Operation(_View):
     @property
     def markers(self) -> dict[str, tuple[int, float]]:
         """For each marker how often it was set, and the mean seconds from the beginning to it."""
-        names = [key.removeprefix("marker ") for key, _ in self.figure.counts if key.startswith("marker ")]
-        counts = {name: self.figure.count(f"marker {name}") for name in names}
-        return {name: (n, self.figure.count(f"marker_ns {name}") / n / 1e9) for name, n in counts.items()}
+        counts = dict(self.figure.counts)
+        set_ = {key.removeprefix("marker "): n for key, n in counts.items() if key.startswith("marker ")}
+        return {name: (n, counts.get(f"marker_ns {name}", 0) / n / 1e9) for name, n in set_.items()}
+
+
+def pools(figures: Iterable[Figure]) -> tuple[Pool, ...]:
+    """The connection pools, one for each database and kind of pool."""
+    return tuple(Pool(each) for each in figures if each.kind == Pool.KIND)
+
+
+def operations(figures: Iterable[Figure]) -> tuple[Operation, ...]:
+    """What the application was doing, by name, the longest in total first."""
+    found = [Operation(each) for each in figures if each.kind == Operation.KIND]
+    return tuple(sorted(found, key=lambda each: -each.seconds))
+
+
+def transactions(figures: Iterable[Figure]) -> tuple[Transactions, ...]:
+    """BEGIN, COMMIT and ROLLBACK, by database."""
+    return tuple(Transactions(each) for each in figures if each.kind == Transactions.KIND)
+
+
+def batchers(figures: Iterable[Figure]) -> tuple[Figure, ...]:
+    """What query batchers did."""
+    return tuple(each for each in figures if each.kind == "batcher")

@@ -8,7 +8,17 @@ from dataclasses import astuple, dataclass, field
 from typing import Any, TypeVar
 
 from dbperf.model.histogram import Latency, merged
-from dbperf.model.runtime import Figure, Operation, Pool, Transactions, together
+from dbperf.model.runtime import (
+    Figure,
+    Operation,
+    Pool,
+    Transactions,
+    batchers,
+    operations,
+    pools,
+    together,
+    transactions,
+)
 
 _Item = TypeVar("_Item")
 
@@ -143,6 +153,15 @@ class Statement:
     samples: tuple[Sample, ...] = ()
 
     @property
+    def seconds(self) -> float:
+        """What the application waited for it once it had a connection: executing and fetching, in total.
+
+        A driver that steps through the rows as they are fetched, as sqlite3 and a server-side cursor do,
+        spends next to nothing on executing.
+        """
+        return self.execute_seconds + self.fetch_seconds
+
+    @property
     def mean_seconds(self) -> float:
         """Mean execution time of a call; 0.0 for a statement that was given and not captured."""
         return self.execute_seconds / self.calls if self.calls else 0.0
@@ -212,30 +231,29 @@ class Workload:
     figures: tuple[Figure, ...] = ()
 
     @property
-    def execute_seconds(self) -> float:
-        """Seconds spent executing all statements."""
-        return sum(statement.execute_seconds for statement in self.statements)
+    def seconds(self) -> float:
+        """Seconds spent executing and fetching all statements."""
+        return sum(statement.seconds for statement in self.statements)
 
     @property
     def pools(self) -> tuple[Pool, ...]:
         """The connection pools, one for each database and kind of pool."""
-        return tuple(Pool(each) for each in self.figures if each.kind == Pool.KIND)
+        return pools(self.figures)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
         """What the application was doing, by name, the longest in total first."""
-        found = [Operation(each) for each in self.figures if each.kind == Operation.KIND]
-        return tuple(sorted(found, key=lambda each: -each.seconds))
+        return operations(self.figures)
 
     @property
     def transactions(self) -> tuple[Transactions, ...]:
         """BEGIN, COMMIT and ROLLBACK, by database."""
-        return tuple(Transactions(each) for each in self.figures if each.kind == Transactions.KIND)
+        return transactions(self.figures)
 
     @property
     def batchers(self) -> tuple[Figure, ...]:
         """What query batchers did."""
-        return tuple(each for each in self.figures if each.kind == "batcher")
+        return batchers(self.figures)
 
 
 def called(sites: Iterable[CallSite]) -> tuple[CallSite, ...]:

@@ -53,6 +53,14 @@ def clipped_left(text: str, width: int) -> str:
     return _ELLIPSIS + set_cell_size(text[::-1], width - 1).rstrip()[::-1]
 
 
+def clipped_middle(text: str, width: int) -> str:
+    """The text within `width` cells, its middle cut out: of a name, both ends tell something."""
+    if cell_len(text) <= width:
+        return text
+    head = clipped(text, width // 3)
+    return head + clipped_left(text, width - cell_len(head) + 1).removeprefix(_ELLIPSIS)
+
+
 def short_sql(sql: str, width: int) -> str:
     """A statement on one line within `width` cells; a long SELECT list goes before its FROM and WHERE do."""
     line = one_line(sql)

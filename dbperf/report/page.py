@@ -1,6 +1,6 @@
 """What stands on the HTML page: a report as frozen data that a template only has to loop over.
 
-Everything that can be long is cut, here and in `card` and `rows`: the page of any report can be opened.
+Everything that can be long is cut, here and in the modules of the parts: any report gives a page to open.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from dbperf.model.recommendation import Severity
 from dbperf.model.report import Report, Skipped
+from dbperf.model.runtime import operations
 from dbperf.report.card import CARDS, Bar, Card, bars, card, sentence, short
+from dbperf.report.connections import OF_WHOM, connections
 from dbperf.report.format import duration, percent_change, plural
 from dbperf.report.layout import clipped
+from dbperf.report.operationrows import OperationTable, operation_rows
 from dbperf.report.order import reasons
 from dbperf.report.rows import STATEMENTS, Table, table
 from dbperf.report.words import (
@@ -62,6 +65,9 @@ class Page:
     cards_left_out: str
     table: Table
     how_to_record: str
+    operations: OperationTable | None
+    connections: tuple[tuple[str, str], ...]
+    of_whom: str
     coverage: str
     notes: tuple[str, ...]
     reasons: tuple[Reason, ...]
@@ -89,6 +95,9 @@ def page(report: Report) -> Page:
         cards_left_out=f"{plural(more, 'more finding')}: --format json has them all" if more > 0 else "",
         table=statements,
         how_to_record="" if report.statements else HOW_TO_RECORD,
+        operations=operation_rows(found) if (found := operations(report.figures)) else None,
+        connections=tuple((label, sentence(text)) for label, text in connections(report.figures)),
+        of_whom=OF_WHOM,
         coverage=coverage_counts(report.coverage),
         notes=tuple(map(sentence, coverage_notes(report.coverage))),
         reasons=tuple(_reasons(report, anchors)),
@@ -98,7 +107,7 @@ def page(report: Report) -> Page:
 
 
 def _figures(report: Report) -> Iterator[Figure]:
-    total, saved = report.execute_seconds, report.recoverable_seconds
+    total, saved = report.seconds, report.recoverable_seconds
     if report.applied:
         before, after = replayed_seconds(report)
         times, change = before_after(before, after)

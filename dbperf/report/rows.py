@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from dbperf.model.report import Report, StatementReport
+from dbperf.report.calls import failed, split
 from dbperf.report.card import CARDS, LONGEST, SHORT, Bar, code, sentence, short
-from dbperf.report.format import cost, duration, factor, place, plural
+from dbperf.report.cells import Cell, count, seconds, sortable
+from dbperf.report.format import cost, factor, place, plural
 from dbperf.report.layout import clipped, clipped_left, one_line
 from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, statements_left_out
 
@@ -24,19 +26,11 @@ _SQL_OCTETS = 320_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """A number of a row: as it is read, and as it is sorted by ("" if there is none)."""
-
-    label: str
-    text: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """A statement; `sql` is the whole of it, or "" where `short` is or there was no room.
 
-    `bars` draw its time beside that of the slowest; `cards` are the numbers of its recommendations.
+    `split` is where its time went; `bars` draw it beside that of the slowest; `cards` are the numbers of its
+    recommendations.
     """
 
     anchor: str
@@ -44,6 +38,7 @@ class Row:
     sql: str
     cells: tuple[Cell, ...]
     sites: tuple[str, ...]
+    split: str
     failures: str
     verdict: str
     cards: tuple[int, ...]
@@ -71,7 +66,7 @@ def table(report: Report) -> Table:
     else:
         title, told, cells = "Statements", "as given, without times", _costs
     shown, rest = report.statements[:STATEMENTS], report.statements[STATEMENTS:]
-    slowest = max((each.statement.execute_seconds for each in shown), default=0.0)
+    slowest, captured = max((each.statement.seconds for each in shown), default=0.0), report.seconds
     whole = _whole_sql(shown)
     numbers = {each.id: number for number, each in enumerate(report.recommendations[:CARDS], start=1)}
     rows = _without_zeros([tuple(cells(each)) for each in shown])
@@ -81,7 +76,7 @@ def table(report: Report) -> Table:
         told,
         columns=tuple(cell.label for cell in rows[0]) if rows else (),
         rows=tuple(
-            _row(f"s{number}", each, sql, row, slowest, numbers)
+            _row(f"s{number}", each, sql, row, split(each.statement, captured), _bars(each, slowest), numbers)
             for number, (each, sql, row) in enumerate(zip(shown, whole, rows, strict=True), start=1)
         ),
         cut=f"{plural(cut, 'statement')} shown in part: --format json has them whole" if cut else "",
@@ -94,22 +89,23 @@ def _row(
     report: StatementReport,
     sql: str,
     cells: tuple[Cell, ...],
-    slowest: float,
+    where: str,
+    bars: tuple[Bar, ...],
     numbers: Mapping[str, int],
 ) -> Row:
     statement = report.statement
     first_line = short(statement.sql)
-    counts = ((statement.errors, "error"), (statement.cancellations, "cancellation"))
     return Row(
         anchor=anchor,
         short=first_line,
         sql="" if sql == first_line else sql,
         cells=cells,
         sites=tuple(_sites(report)),
-        failures=", ".join(plural(number, noun) for number, noun in counts if number),
+        split=where,
+        failures=failed(statement),
         verdict=sentence(report.verdict),
         cards=tuple(sorted(numbers[id_] for id_ in report.recommendations if id_ in numbers)),
-        bars=_bars(report, slowest),
+        bars=bars,
     )
 
 
@@ -129,7 +125,7 @@ def _sites(report: StatementReport) -> Iterator[str]:
 
 def _bars(report: StatementReport, slowest: float) -> tuple[Bar, ...]:
     """A statement's time, and that after the change, beside the slowest's; none too short to be seen."""
-    before, after = report.statement.execute_seconds, report.after.execute_seconds if report.after else 0.0
+    before, after = report.statement.seconds, report.after.seconds if report.after else 0.0
     if not (0 < slowest < math.inf and slowest / 100 <= before <= slowest):
         return ()
     times = {"before": before} | ({"after": min(after, slowest)} if report.after else {})
@@ -149,17 +145,17 @@ def _whole_sql(statements: Sequence[StatementReport]) -> list[str]:
 
 def _timings(report: StatementReport) -> Iterator[Cell]:
     statement = report.statement
-    yield _seconds("total", statement.execute_seconds if statement.calls else None)
+    yield seconds("total", statement.seconds if statement.calls else None)
     yield from _traffic(report)
 
 
 def _changes(report: StatementReport) -> Iterator[Cell]:
-    before, after = report.statement.execute_seconds, report.after
-    yield _seconds("before", before)
+    before, after = report.statement.seconds, report.after
+    yield seconds("before", before)
     if after:
-        yield _seconds("after", after.execute_seconds)
-        ratio = before / after.execute_seconds if after.execute_seconds > 0 else math.nan
-        yield Cell("change", factor(before, after.execute_seconds) or "-", _sortable(ratio))
+        yield seconds("after", after.seconds)
+        ratio = before / after.seconds if after.seconds > 0 else math.nan
+        yield Cell("change", factor(before, after.seconds) or "-", sortable(ratio))
     else:
         yield Cell("after", "not run", "")
         yield Cell("change", "-", "")
@@ -167,26 +163,14 @@ def _changes(report: StatementReport) -> Iterator[Cell]:
 
 
 def _costs(report: StatementReport) -> Iterator[Cell]:
-    yield Cell("cost", "-" if report.cost is None else cost(report.cost), _sortable(report.cost))
+    yield Cell("cost", "-" if report.cost is None else cost(report.cost), sortable(report.cost))
 
 
 def _traffic(report: StatementReport) -> Iterator[Cell]:
     statement = report.statement
     timed = statement.calls > 0
-    yield _count("calls", statement.calls)
-    yield _seconds("mean", statement.mean_seconds if timed else None)
-    yield _seconds("p95", statement.latency.quantile(0.95) if statement.latency.count else None)
-    yield _count("rows", statement.rows)
-    yield _count("errors", statement.errors)
-
-
-def _seconds(label: str, seconds: float | None) -> Cell:
-    return Cell(label, "-" if seconds is None else duration(seconds), _sortable(seconds))
-
-
-def _count(label: str, number: int) -> Cell:
-    return Cell(label, f"{number:,}", str(number))
-
-
-def _sortable(number: float | None) -> str:
-    return "" if number is None or not math.isfinite(number) else f"{number:.4g}"
+    yield count("calls", statement.calls)
+    yield seconds("mean", statement.mean_seconds if timed else None)
+    yield seconds("p95", statement.latency.quantile(0.95) if statement.latency.count else None)
+    yield count("rows", statement.rows)
+    yield count("errors", statement.errors)

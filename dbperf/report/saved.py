@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from types import GenericAlias
@@ -16,11 +17,15 @@ from dbperf.errors import InputError
 from dbperf.model.histogram import Latency, bucket_of
 from dbperf.model.recommendation import Level, Severity
 from dbperf.model.report import Report, StatementReport
+from dbperf.model.runtime import CONNECTIONS, DURATIONS, Figure
 from dbperf.model.workload import Statement
 from dbperf.report.json import SCHEMA_VERSION
 
 _LARGEST: Final = 2**63 - 1
 """Of a count; what PostgreSQL and SQLite count to."""
+_LAST: Final = bucket_of(_LARGEST)
+"""The last bucket of a duration."""
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
 
 
 def parse(text: str | bytes) -> Report:
@@ -61,18 +66,33 @@ def _json(text: str | bytes) -> Any:
 
 
 def _as_modelled(document: dict[str, Any]) -> dict[str, Any]:
-    """The document in the shape of the model; the figures of the summary follow from the rest."""
+    """The document in the shape of the model; what stands in the summary follows from the rest, and what
+    stands by name in the run-time figures from their counts.
+    """
     summary = document.get("summary")
     if not isinstance(summary, dict):
         raise InputError("not a dbperf report: summary: not an object")
     target = dict(summary)
     if "target" in target:
         target["database"] = target.pop("target")
-    return {**document, "target": target, "applied": summary.get("applied", False)}
+    runtime = document.get("runtime", {})
+    if not isinstance(runtime, dict):
+        raise InputError("not a dbperf report: runtime: not an object")
+    return {
+        **document,
+        "target": target,
+        "applied": summary.get("applied", False),
+        "figures": runtime.get("figures", []),
+    }
 
 
 # Where the document has what the model has elsewhere.
-_PLACES = {"target.database": "summary.target", "target.": "summary.", "applied": "summary.applied"}
+_PLACES = {
+    "target.database": "summary.target",
+    "target.": "summary.",
+    "applied": "summary.applied",
+    "figures": "runtime.figures",
+}
 
 
 def _first(error: BaseValidationError) -> str:
@@ -100,7 +120,11 @@ def _converter() -> Converter:
     for names in (Severity, Level):  # or the hook of str would take them
         converter.register_structure_hook(names, lambda value, kind: kind(_text(value, str)))
     converter.register_structure_hook_factory(_is_tuple, _array)
+    converter.register_structure_hook_func(lambda kind: kind == _NAMED, _named)
     converter.register_structure_hook(Latency, _latency)
+    converter.register_structure_hook(
+        Figure, make_dict_structure_fn(Figure, converter, counts=override(struct_hook=_counts))
+    )
     converter.register_structure_hook(
         Statement, make_dict_structure_fn(Statement, converter, samples=override(omit=True))
     )
@@ -109,6 +133,9 @@ def _converter() -> Converter:
         StatementReport, lambda value, kind: nested({**value, "statement": value}, kind)
     )
     return converter
+
+
+_NAMED: Final = tuple[str, int]
 
 
 def _is_tuple(kind: Any) -> bool:
@@ -157,12 +184,30 @@ def _truth(value: Any, _kind: Any) -> bool:
     return value
 
 
+def _named(value: Any, _kind: Any) -> tuple[str, int]:
+    if type(value) is not dict or not {"name", "calls"} <= value.keys():
+        raise ValueError("not a name and its calls")
+    return _text(value["name"], str), _count(value["calls"], int)
+
+
+def _counts(value: Any, _kind: Any) -> tuple[tuple[str, int], ...]:
+    """Of a figure. What a number in a name counts must be a number, and that of a duration a bucket."""
+    if type(value) is not dict:
+        raise ValueError("not an object")
+    for name, count in value.items():
+        _count(count, int)
+        head, _, tail = name.rpartition(".")
+        numbered = head in DURATIONS or head in CONNECTIONS
+        if numbered and not (_DIGITS.fullmatch(tail) and (head in CONNECTIONS or int(tail) <= _LAST)):
+            raise ValueError(f"{name[:50]!r} counts nothing")
+    return Figure.of("", "", "", value).counts
+
+
 def _latency(value: Any, _kind: Any) -> Latency:
-    last = bucket_of(_LARGEST)
     if type(value) is not list:
         raise ValueError("not an array")
     for pair in value:
-        if type(pair) is not list or len(pair) != 2 or _count(pair[0], int) > last:
-            raise ValueError(f"not pairs of a bucket, up to {last}, and a count")
+        if type(pair) is not list or len(pair) != 2 or _count(pair[0], int) > _LAST:
+            raise ValueError(f"not pairs of a bucket, up to {_LAST}, and a count")
         _count(pair[1], int)
     return Latency(tuple((bucket, calls) for bucket, calls in value))

@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from dbperf.model.report import Replayed, Report, StatementReport
+from dbperf.model.workload import Statement
+from dbperf.report.calls import failed, split
 from dbperf.report.format import duration, factor, place, plural
 from dbperf.report.layout import LABEL, aligned, clipped_left, one_line, paragraph, printable, short_sql
 from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, replayed_seconds, statements_left_out
@@ -33,13 +35,14 @@ def statement_table(report: Report, width: int) -> Iterator[Text]:
         title, told, head = "Statements", "as given, without times", ()
         cells = [() for _ in shown]
     yield from paragraph(told, width, Text(f"{title}  ", "bold"), LABEL)
+    captured = report.seconds
     numbers = {each.id: number for number, each in enumerate(report.recommendations, start=1)}
     total = _change(*replayed_seconds(report)) if report.applied else ("",) * len(head)
     header, *rows, last = aligned([head, *cells, total])
     if header:
         yield Text(header, LABEL)
     for row, each in zip(rows, shown, strict=True):
-        yield from _stacked(row, each, width)
+        yield from _stacked(row, each.statement, captured, width)
         found = sorted(numbers[id_] for id_ in each.recommendations if id_ in numbers)
         prefix = Text.assemble(_margin(row), ("".join(f"#{number} " for number in found), "bold"))
         yield from paragraph(each.verdict, width, prefix)
@@ -57,7 +60,7 @@ def _timings(report: StatementReport) -> tuple[str, ...]:
         return "-", "-", "-", "-"
     p95 = duration(statement.latency.quantile(0.95)) if statement.latency.count else "-"
     return (
-        duration(statement.execute_seconds),
+        duration(statement.seconds),
         f"{statement.calls:,}",
         duration(statement.mean_seconds),
         p95,
@@ -65,10 +68,8 @@ def _timings(report: StatementReport) -> tuple[str, ...]:
 
 
 def _changes(report: StatementReport) -> tuple[str, ...]:
-    before = report.statement.execute_seconds
-    return (
-        _change(before, report.after.execute_seconds) if report.after else (duration(before), "not run", "-")
-    )
+    before = report.statement.seconds
+    return _change(before, report.after.seconds) if report.after else (duration(before), "not run", "-")
 
 
 def _change(before: float, after: float) -> tuple[str, str, str]:
@@ -79,19 +80,17 @@ def _margin(row: str) -> str:
     return " " * (cell_len(row) + 2)
 
 
-def _stacked(row: str, report: StatementReport, width: int) -> Iterator[Text]:
-    """A row of numbers with the statement's SQL, its line in the application and its failures."""
+def _stacked(row: str, statement: Statement, captured: float, width: int) -> Iterator[Text]:
+    """A row of numbers with the statement's SQL, its line in the application, its time and its failures."""
     margin = _margin(row)
     inner = width - len(margin)
-    statement = report.statement
     yield Text(f"{row}  {short_sql(statement.sql, inner)}")
     if sites := sorted(statement.call_sites, key=lambda site: -site.calls):
         more = f" and {plural(len(sites) - 1, 'more line')}" if len(sites) > 1 else ""
         where = f"{printable(place(sites[0]))} {one_line(sites[0].function)}"
         yield Text(f"{margin}{clipped_left(where, inner - len(more))}{more}", LABEL)
-    counts = ((statement.errors, "error"), (statement.cancellations, "cancellation"))
-    if failures := ", ".join(plural(number, noun) for number, noun in counts if number):
-        yield Text(f"{margin}{failures}")
+    yield from paragraph(split(statement, captured), width, margin, LABEL)
+    yield from paragraph(failed(statement), width, margin)
 
 
 def _calls_changed(row: str, report: StatementReport, after: Replayed) -> Iterator[Text]:

@@ -10,8 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from dbperf.model.report import Coverage, Report
+from dbperf.model.runtime import operations
+from dbperf.report.connections import connection_lines, connections
 from dbperf.report.finding import finding
 from dbperf.report.layout import LABEL, paragraph, short_sql
+from dbperf.report.operations import operation_table
 from dbperf.report.order import reasons
 from dbperf.report.tables import statement_table
 from dbperf.report.words import HOW_TO_RECORD, about, coverage_counts, coverage_notes, headline
@@ -54,15 +57,21 @@ def print_lines(lines: Iterable[Text], console: Console) -> None:
 def _lines(report: Report, width: int) -> Iterator[Text]:
     yield from paragraph(headline(report), width, style="bold")
     yield from paragraph(about(report), width, style=LABEL)
-    told: dict[str, int] = {}
+    said: dict[str, int] = {}
     for number, recommendation in enumerate(report.recommendations, start=1):
         yield Text()
-        yield from finding(number, recommendation, report, width, told)
+        yield from finding(number, recommendation, report, width, said)
     yield Text()
     if report.statements:
         yield from statement_table(report, width)
     else:
         yield from paragraph(HOW_TO_RECORD, width)
+    if found := operations(report.figures):
+        yield Text()
+        yield from operation_table(found, width)
+    if told := connections(report.figures):
+        yield Text()
+        yield from connection_lines(told, width)
     yield Text()
     yield from _coverage(report.coverage, width)
 

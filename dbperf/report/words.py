@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report, StatementReport
 from dbperf.report.format import cost, duration, factor, plural, size
+from dbperf.report.unseen import unseen
 
 HOW_TO_RECORD = (
     "Run the application under dbperf record, or on dbperf.create_engine(url) and save its workload; or give "
@@ -33,6 +34,8 @@ LEVELS = {
 LIMITS = (
     "Times are those the application waited for the database, measured in its own process; "
     "those of pg_stat_statements are the server's own. A cost is no time and is never added to one.",
+    "What a statement took in total is executing and fetching; its mean and p95 are of executing alone. "
+    "Waiting for a connection is told apart.",
     "What can be saved counts each statement once, with its best recommendation alone.",
     "A 95th percentile (p95) is within 6 % of the time it tells.",
     "Captured statements are shown as templates, without their values; those of a file as they stand in it.",
@@ -59,7 +62,7 @@ def headline(report: Report) -> str:
         change = ", ".join(part for part in (factor(before, after), "measured") if part)
         return f"{findings}, applied: {duration(before)} → {duration(after)} for the same traffic ({change})"
     if (saved := report.recoverable_seconds) > 0:
-        total = duration(report.execute_seconds)
+        total = duration(report.seconds)
         proof = "measured" + _unmeasured(report.recommendations)
         return f"{findings}: {duration(saved)} of the {total} captured can be saved ({proof})"
     levels = {each.verification.level for each in report.recommendations}
@@ -76,33 +79,33 @@ def about(report: Report) -> str:
         server(target.server_version),
         target.environment,
         plural(len(report.statements), "statement"),
-        f"{plural(calls, 'call')} in {duration(report.execute_seconds)}" if calls else "no calls captured",
+        f"{plural(calls, 'call')} in {duration(report.seconds)}" if calls else "no calls captured",
     ]
     return " · ".join(part for part in parts if part)
 
 
 def statements_left_out(statements: Sequence[StatementReport]) -> str:
     """How many statements are not shown, and what they took."""
-    seconds = duration(sum(each.statement.execute_seconds for each in statements))
+    seconds = duration(sum(each.statement.seconds for each in statements))
     return f"{plural(len(statements), 'more statement')}, {seconds} in total: --format json has them all"
 
 
 def replayed_seconds(report: Report) -> tuple[float, float]:
     """Seconds before and after the advice was applied, over the statements that ran both times."""
-    both = [(each.statement.execute_seconds, each.after) for each in report.statements]
-    ran = [(before, after.execute_seconds) for before, after in both if after]
+    both = [(each.statement.seconds, each.after) for each in report.statements]
+    ran = [(before, after.seconds) for before, after in both if after]
     return sum(before for before, _ in ran), sum(after for _, after in ran)
 
 
 def stake(recommendation: Recommendation, report: Report) -> str:
     """What a recommendation can save of the captured time; where nothing was timed, the time it is about."""
-    total = report.execute_seconds
+    total = report.seconds
     if (least := sum(each.seconds_saved or 0.0 for each in recommendation.evidence)) and total > 0:
         percent = f"{least / total:.0%}" if least >= total / 100 else "under 1%"
         return f"can save at least {duration(least)} of the {duration(total)} captured ({percent}, estimated)"
     if any(each.usage for each in recommendation.evidence):
         return ""
-    taken = {each.statement.fingerprint: each.statement.execute_seconds for each in report.statements}
+    taken = {each.statement.fingerprint: each.statement.seconds for each in report.statements}
     shares = {each.fingerprint: each.saved_share for each in recommendation.evidence}
     timed = {fingerprint: share for fingerprint, share in shares.items() if share is not None}
     weights = timed or dict.fromkeys(shares, 1.0)
@@ -226,10 +229,11 @@ def coverage_counts(coverage: Coverage) -> str:
 
 
 def coverage_notes(coverage: Coverage) -> Iterator[str]:
-    """What was left out, and what capture did not see."""
+    """What was left out, what capture did not see, and what it cost."""
     if coverage.other_databases:
         yield f"{plural(coverage.other_databases, 'statement')} recorded on another database, left out"
     yield from coverage.notes
+    yield from unseen(coverage.unseen)
 
 
 def _overall(recommendation: Recommendation) -> str:

@@ -87,7 +87,7 @@ def main() -> None:
     given = options.parse_args()
     chance = random.Random(7)
     statements = [statement(number, chance) for number in range(given.statements)]
-    statements.sort(key=lambda each: -each.execute_seconds)
+    statements.sort(key=lambda each: -each.seconds)
     advised = [
         recommendation(number, chance.sample(statements, 4)) for number in range(given.recommendations)
     ]

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -14,11 +15,12 @@ import pytest
 from sqlalchemy import text
 
 import dbperf
-from dbperf.analysis import analyze
+from dbperf.analysis import analyze, replayed
 from dbperf.errors import ConnectError, InputError, StatementError
 from dbperf.model.index import IndexKey, IndexSpec
 from dbperf.model.report import Report
-from dbperf.model.workload import Sample, Statement, Workload
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Sample, Statement, Unseen, Workload
 from dbperf.plans.sqlite import copy as copying
 from dbperf.plans.sqlite import explain as counting
 from dbperf.plans.sqlite.target import SqliteTarget, open_sqlite
@@ -338,6 +340,37 @@ def test_an_asynchronous_engine_and_its_parameters(file: Path) -> None:
     assert advised.evidence[0].parameters == "captured"
     assert advised.ddl == ("CREATE INDEX ix_orders_owner ON orders (owner);",)
     assert advised.fix.startswith('Index("ix_orders_owner", "owner")')
+
+
+def test_run_time_figures_of_this_file_and_all_operations_are_told(file: Path, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "elsewhere.db")
+    mine, other = (Statement(OWNER, name, "sqlite", name) for name in (str(file), elsewhere))
+    pools = [Figure.of("pool", "QueuePool", name, {"checkouts": 1}) for name in (str(file), elsewhere)]
+    operation = Figure.of("operation", "GET /", "", {"calls": 2})
+    replica = Statement(OWNER, "replica", "sqlite", f"/replica{file}")
+    of_replica = replace(pools[0], database=replica.database)
+    unseen = Unseen(unlocated_calls=3)
+    workload = Workload((mine, other, replica), unseen, figures=(*pools, of_replica, operation))
+
+    report = analyze(workload, f"sqlite:///{file}")
+
+    both = Figure.of("pool", "QueuePool", str(file), {"checkouts": 2})
+    assert report.figures == (operation, both), "a replica is the same database"
+    assert report.coverage.unseen == unseen
+    only = analyze(Workload((mine,), figures=(*pools, operation)), f"sqlite:///{file}")
+    assert only.figures == (operation, pools[0])
+
+
+def test_the_slowest_is_that_which_the_application_waited_for_most(file: Path) -> None:
+    counted = Statement("SELECT count(*) FROM small", "f1", "sqlite", str(file), 1, execute_seconds=0.2)
+    fetched = Statement(OWNER, "f2", "sqlite", str(file), 1, execute_seconds=0.001, fetch_seconds=2.0)
+
+    report = analyze(Workload((counted, fetched)), f"sqlite:///{file}", top=1)
+
+    assert [each.statement.fingerprint for each in report.statements] == ["f2", "f1"]
+    assert report.statements[1].verdict.startswith("not judged: 1 statement took more time")
+    after = replayed(report, Workload((replace(fetched, fetch_seconds=0.5),)))
+    assert [each.after and each.after.seconds for each in after.statements] == [0.501, None]
 
 
 def test_only_statements_of_this_file_are_judged(file: Path, tmp_path: Path) -> None:

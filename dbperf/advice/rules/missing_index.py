@@ -106,7 +106,7 @@ def recommend(
     table = catalog.tables[spec.qualified]
     served = sorted(
         (each for each in subjects if each.statement.fingerprint in proof.plans),
-        key=lambda each: -each.statement.execute_seconds,
+        key=lambda each: -each.statement.seconds,
     )
     name = free_name(spec, catalog)
     evidence = tuple(_evidence(each, proof, catalog, name) for each in served)
@@ -236,7 +236,7 @@ def _mean(values: Iterable[tuple[float, int]]) -> float | None:
 
 
 def _severity(evidence: Sequence[Evidence], served: Sequence[Subject], captured_seconds: float) -> Severity:
-    taken = {each.statement.fingerprint: each.statement.execute_seconds for each in served}
+    taken = {each.statement.fingerprint: each.statement.seconds for each in served}
     saved = sum(taken[each.fingerprint] * _saved_share(each) for each in evidence)
     return severity(saved, captured_seconds)
 

@@ -25,8 +25,7 @@
     });
   }
 
-  const table = document.querySelector("table");
-  if (table) {
+  for (const table of document.querySelectorAll("table")) {
     const body = table.tBodies[0];
     const rows = [...body.rows];
     const sort = (head) => {
@@ -44,7 +43,8 @@
       button(name, head, () => sort(head));
     }
 
-    const filter = document.querySelector(".filter");
+    const filter = table.parentElement.querySelector(".filter");
+    if (!filter) continue;
     const input = filter.querySelector("input");
     const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
     filter.hidden = rows.length < 2;

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 import pytest
 import sqlalchemy
 
 from dbperf.capture import callsite
+from dbperf.capture.slot import Slot
 from dbperf.settings import Resolved
 
 HERE = __file__
@@ -20,13 +22,18 @@ HERE = __file__
 def frame_in(filename: str, inner: Callable[[], FrameType] = sys._getframe) -> FrameType:
     """A frame of a function whose code says it comes from `filename`, called from here."""
     names: dict[str, Callable[[Callable[[], FrameType]], FrameType]] = {}
-    exec(compile("def called(inner):\n    return inner()\n", filename, "exec"), names)
+    exec(compiled(filename), names)
     return names["called"](inner)
+
+
+@cache
+def compiled(filename: str) -> CodeType:
+    return compile("def called(inner):\n    return inner()\n", filename, "exec")
 
 
 def found(frame: FrameType, **settings: tuple[str, ...]) -> str | None:
     spot = callsite.finder(Resolved(**settings))(frame)  # type: ignore[arg-type]
-    return callsite.call_site(spot, 1).file if spot else None
+    return callsite.call_site(spot.code, spot.lasti, 1).file if spot else None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_the_line_is_the_one_the_frame_stands_at() -> None:
     lines = {line for _, _, line in code.co_lines()}
     for start, _, line in code.co_lines():
         if line is not None:
-            site = callsite.call_site((code, start), 3)
+            site = callsite.call_site(code, start, 3)
             assert (site.line in lines, site.line, site.calls) == (True, line, 3)
 
 
@@ -100,7 +107,7 @@ def test_a_comprehension_counts_as_its_function() -> None:
     frames = [sys._getframe() for _ in range(1)]
     spot = callsite.finder(Resolved())(frames[0])
     assert spot is not None
-    site = callsite.call_site(spot, 1)
+    site = callsite.call_site(spot.code, spot.lasti, 1)
     assert site.function == "test_a_comprehension_counts_as_its_function"
     assert site.file == str(Path(HERE))
 
@@ -111,4 +118,32 @@ def test_generated_file_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyP
     for number in range(10):
         spot = find(frame_in(f"/srv/generated_{number}.py"))
         assert spot is not None
-        assert spot[0].co_filename == f"/srv/generated_{number}.py"
+        assert spot.code.co_filename == f"/srv/generated_{number}.py"
+
+
+def test_a_line_is_known_again_without_a_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    walks: list[FrameType | None] = []
+    finder = callsite.finder
+
+    def counted(settings: Resolved, *, hop: bool = False) -> callsite.Finder:
+        find = finder(settings, hop=hop)
+        return lambda frame: walks.append(frame) or find(frame)
+
+    monkeypatch.setattr(callsite, "finder", counted)
+    slot = Slot("select 1", None)
+    record = partial(callsite.locator(Resolved(ignore_prefixes=(HERE,))), slot)
+    directly = partial(frame_in, "<string>", record)
+    through_more = partial(frame_in, "/x/site-packages/orm.py", directly)
+    for _ in range(5):
+        frame_in("/srv/shop/a.py", directly)
+        frame_in("/srv/shop/b.py", through_more)
+    assert len(slot.sites) == len(walks) == 2
+
+
+def test_another_line_at_the_same_depth_is_another_site() -> None:
+    slot = Slot("select 1", None)
+    record = partial(callsite.locator(Resolved(ignore_prefixes=(HERE,))), slot)
+    sites = []
+    for _ in range(3):
+        sites += [frame_in(f"/srv/shop/{each}.py", partial(frame_in, "<string>", record)) for each in "ab"]
+    assert len(set(sites)) == len(slot.sites) == 2

@@ -11,7 +11,6 @@ import traceback
 import weakref
 from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 from sqlalchemy.pool import StaticPool
 
-from dbperf.capture import Capture, observer
+from dbperf.capture import Capture, record
 from dbperf.model.workload import Observed
 from dbperf.settings import Resolved
 
@@ -144,11 +143,16 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize(
-    ("raised", "errors", "cancellations"),
-    [(KeyboardInterrupt, 0, 1), (Interrupted, 0, 1), (TimeoutError, 0, 1), (RuntimeError, 1, 0)],
+    ("raised", "kind"),
+    [
+        (KeyboardInterrupt, "cancellations"),
+        (Interrupted, "cancellations"),
+        (TimeoutError, "timeouts"),
+        (RuntimeError, "errors"),
+    ],
 )
 def test_what_ends_a_statement_early_is_no_error(
-    engine: sa.Engine, raised: type[BaseException], errors: int, cancellations: int
+    engine: sa.Engine, raised: type[BaseException], kind: str
 ) -> None:
     def interrupt() -> None:
         raise raised
@@ -162,7 +166,9 @@ def test_what_ends_a_statement_early_is_no_error(
         capture.close()
         vars(engine.dialect)["do_execute"] = original
     seen = only(capture, "select 1")
-    assert (seen.errors, seen.cancellations) == (errors, cancellations)
+    counts = {"errors": seen.errors, "timeouts": seen.timeouts, "cancellations": seen.cancellations}
+    assert counts == dict.fromkeys(counts, 0) | {kind: 1}
+    assert seen.failures == ((raised.__name__, 1),)
 
 
 def test_a_lazy_load_is_at_the_attribute_access(engine: sa.Engine) -> None:
@@ -230,7 +236,7 @@ def test_more_statements_than_there_is_room_for(engine: sa.Engine) -> None:
         for each in range(10):
             connection.exec_driver_sql(f"select {each}")
     assert len(capture.observations.seen().observed) == 3
-    assert capture.observations.unseen().folded_calls == 7
+    assert capture.observations.seen().unseen.folded_calls == 7
 
 
 def test_close_restores_the_dialect_exactly(engine: sa.Engine) -> None:
@@ -268,17 +274,17 @@ def test_a_wrap_put_on_before_comes_back_and_one_put_on_after_stays(engine: sa.E
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
     assert calls == ["last", "first"]
-    assert capture.observations.seen().observed == []
+    assert capture.observations.seen().observed == ()
     attributes["do_execute"] = named("x", first)
 
 
 def test_a_failing_observer_switches_itself_off(
     engine: sa.Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(frame: FrameType | None) -> None:
+    def fails(slot: object) -> None:
         raise LookupError("a parameter of the application")
 
-    monkeypatch.setattr(observer, "finder", lambda *args, **kw: fails)
+    monkeypatch.setattr(record, "locator", lambda *args, **kw: fails)
     with engine.connect() as connection:
         connection.execute(sa.text("select 1"))
         before = dict(vars(engine.dialect))
@@ -286,7 +292,7 @@ def test_a_failing_observer_switches_itself_off(
         for each in (1, 2):
             assert connection.execute(sa.text(f"select {each}")).scalar_one() == each
     assert vars(engine.dialect) == before
-    assert capture.observations.unseen().observer_failures == 1
+    assert capture.observations.seen().unseen.observer_failures == 1
     (line,) = [record.getMessage() for record in caplog.records if record.name == "dbperf"]
     assert line.startswith(f"capture failed (LookupError at {__file__}:")
     assert "parameter" not in line
@@ -323,7 +329,7 @@ def test_a_listener_that_executes_by_itself_still_may(engine: sa.Engine) -> None
     capture = capture_of(engine)
     with engine.connect() as connection:
         assert connection.execute(sa.text("select 1")).scalar_one() == "from the listener"
-    assert capture.observations.seen().observed == []
+    assert capture.observations.seen().observed == ()
 
 
 def test_engine_and_capture_go_together() -> None:
@@ -344,7 +350,7 @@ def _in_child(capture: Capture, pipe: Pipe) -> None:
     own = capture_of(engine)
     with engine.connect() as connection:
         connection.execute(sa.text("select 'in the child'"))
-    pipe.send((inherited, [each.sql for each in own.observations.observed()]))
+    pipe.send((inherited, [each.sql for each in own.observations.seen().observed]))
 
 
 def test_a_forked_child_starts_empty(engine: sa.Engine) -> None:

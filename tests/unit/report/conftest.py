@@ -10,7 +10,8 @@ import pytest
 from dbperf.model.histogram import Latency, bucket_of
 from dbperf.model.recommendation import Evidence, Level, Recommendation, Severity, Verification
 from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementReport, Target
-from dbperf.model.workload import CallSite, Sample, Statement
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Access, CallSite, Sample, Statement, Unseen
 
 DDL = (
     "CREATE INDEX CONCURRENTLY ix_orders_customer_id_created_at_status"
@@ -131,6 +132,97 @@ def shop(index: Recommendation) -> Report:
             skipped=(Skipped("f4", "SELEC 1", "it does not parse"),),
             other_databases=2,
             notes=("120 executions were counted but not kept by statement",),
+        ),
+    )
+
+
+def times(name: str, number: int, seconds: float) -> dict[str, int]:
+    """The counts of a distribution: as many durations, of the same length each."""
+    return {f"{name}_ns": int(number * seconds * 1e9), f"{name}.{bucket_of(int(seconds * 1e9))}": number}
+
+
+FIGURES = (
+    Figure.of(
+        "pool",
+        "QueuePool",
+        DATABASE,
+        {
+            "checkouts": 12_000,
+            "limit.15": 12_000,
+            "busy.3": 11_960,
+            "busy.14": 40,
+            "timeouts": 2,
+            **times("wait", 12_000, 0.0001),
+            **times("held", 12_000, 0.02),
+            "raw_checkouts": 120,
+            "raw_ns": 31_400_000_000,
+            "connects": 15,
+            "connect_errors": 1,
+            **times("connect", 15, 0.012),
+            "pings": 11_985,
+            **times("ping", 11_985, 0.0002),
+        },
+    ),
+    Figure.of(
+        "transactions",
+        "",
+        DATABASE,
+        {
+            "begins": 12_000,
+            "commits": 5600,
+            **times("commit", 5600, 0.001),
+            "rollbacks": 6400,
+            **times("rollback", 6400, 0.0001),
+            "errors": 3,
+        },
+    ),
+    Figure.of(
+        "operation",
+        "GET /orders",
+        "",
+        {
+            "calls": 1000,
+            "errors": 4,
+            **times("whole", 1000, 0.05),
+            "statements": 6200,
+            "execute_ns": 40_000_000_000,
+            "marker checked": 1000,
+            "marker_ns checked": 3_000_000_000,
+            "marker saved": 900,
+            "marker_ns saved": 14_400_000_000,
+        },
+    ),
+    Figure.of("operation", "GET /health", "", {"calls": 5000, **times("whole", 5000, 0.0004)}),
+    Figure.of("batcher", "QueryBatcher", DATABASE, {"batches": 3, "size.20": 3}),
+)
+
+
+@pytest.fixture
+def busy(shop: Report) -> Report:
+    """The same with all that capture can tell."""
+    first, *rest = shop.statements
+    site = first.statement.call_sites[0]
+    told = replace(
+        first.statement,
+        unread_rows=600,
+        timeouts=3,
+        errors=1,
+        wait_seconds=4.4,
+        fetch_seconds=2.8,
+        failures=(("QueryCanceled", 3), ("DeadlockDetected", 1)),
+        operations=(("GET /orders", 1000), ("", 200)),
+        accesses=(
+            Access("lazy", "GET /orders", site, "selectinload(User.orders)", site, 100, 1000, 34_000_000, 0),
+            Access("again", calls=7),
+        ),
+    )
+    return replace(
+        shop,
+        statements=(replace(first, statement=told, after=Replayed(1200, 0.144, 2.7)), *rest),
+        figures=FIGURES,
+        coverage=replace(
+            shop.coverage,
+            unseen=Unseen(3400, 12_300_000_000, 1, 2, 1200, 900, own_ns=22_800_000, own_calls=12_000),
         ),
     )
 

@@ -11,6 +11,7 @@ import pytest
 from dbperf.model.histogram import Latency
 from dbperf.model.recommendation import Level, Recommendation, Severity
 from dbperf.model.report import Coverage, Report, Skipped, StatementReport, Target
+from dbperf.model.runtime import Figure
 from dbperf.model.workload import CallSite
 from dbperf.report.html import render
 from dbperf.report.words import HOW_TO_RECORD
@@ -85,7 +86,11 @@ def everywhere(report: Report, text: str) -> Report:
         replace(
             each,
             statement=replace(
-                each.statement, sql=text, fingerprint=text + each.statement.fingerprint, call_sites=(site,)
+                each.statement,
+                sql=text,
+                fingerprint=text + each.statement.fingerprint,
+                call_sites=(site,),
+                failures=((text, 3),),
             ),
             verdict=text,
             tables=(text,),
@@ -118,6 +123,11 @@ def everywhere(report: Report, text: str) -> Report:
         statements,
         (hostile, untimed),
         Coverage(4, 4, 3, (Skipped("f", text, text),), 1, (text,)),
+        figures=(
+            Figure.of("pool", text, text, {"checkouts": 1}),
+            Figure.of("transactions", "", text + "2", {"commits": 1}),
+            Figure.of("operation", text, "", {"calls": 1, f"marker {text}": 1}),
+        ),
     )
 
 
@@ -287,6 +297,27 @@ def test_a_count_that_is_0_throughout_is_no_column(shop: Report) -> None:
     found = cells(render(replace(shop, statements=statements)))
     assert [each["errors"] for each in found] == ["0", "2", "0", "0"]
     assert all("rows" not in each for each in found)
+
+
+def test_where_the_time_went_and_what_failed(busy: Report) -> None:
+    told = Page(render(busy)).text
+    assert "execute 41.2 s + fetch 2.80 s; 4.40 s more waiting for a connection" in told
+    assert "1 error, 3 timeouts: 3 QueryCanceled, 1 DeadlockDetected" in told
+    assert cells(render(busy))[0]["total"] == "44"
+
+
+def test_operations_and_connections_have_their_sections(busy: Report, shop: Report) -> None:
+    page = assert_harmless(render(busy))
+    assert "Statements Operations Connections Coverage Method and limits" in page.text, "the links to them"
+    assert "GET /orders checked after 3.00 ms, saved after 16.0 ms (900 times) 4 errors" in page.text
+    assert "50.0 s 1,000 50.0 ms 48.2 ms 6.2 80%" in page.text
+    assert (
+        "Pool QueuePool: 12,000 checkouts, at most 14 of 15 in use at once in a process Wait 1.20 s"
+        in page.text
+    )
+    assert "1,200 executions without a line of the application" in page.text
+    assert {"operations", "connections"} <= set(page.values("id"))
+    assert not {"operations", "connections"} & set(Page(render(shop)).values("id"))
 
 
 def test_before_and_after(shop: Report) -> None:

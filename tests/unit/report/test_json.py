@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from dbperf.model.histogram import Latency
 from dbperf.model.recommendation import Recommendation
 from dbperf.model.report import Report, StatementReport
+from dbperf.model.runtime import Figure
 from dbperf.report.json import SCHEMA_VERSION, render
 
 SCHEMA = json.loads(files("dbperf.report").joinpath("report.schema.json").read_text("utf-8"))
@@ -51,6 +52,7 @@ def test_summary(shop: Report) -> None:
     summary = parsed(shop)["summary"]
     assert summary.pop("execute_seconds") == pytest.approx(52.0001)
     assert summary.pop("recoverable_seconds") == pytest.approx(46.056, abs=1e-3)
+    assert [summary.pop(name) for name in ("wait_seconds", "fetch_seconds")] == [0, 0]
     assert summary == {
         "target": "localhost/5432/shop",
         "environment": "disposable",
@@ -59,6 +61,7 @@ def test_summary(shop: Report) -> None:
         "statements": 4,
         "calls": 6211,
         "execute_seconds_after": None,
+        "fetch_seconds_after": None,
         "findings": {"info": 0, "warning": 1, "error": 0},
     }
     assert parsed(replace(shop, applied=True))["summary"]["execute_seconds_after"] == pytest.approx(5.954)
@@ -75,7 +78,12 @@ def test_statements(shop: Report) -> None:
         "function": "export",
         "calls": 100,
     }
-    assert first["after"] == {"calls": 1200, "execute_seconds": 0.144, "mean_seconds": pytest.approx(0.00012)}
+    assert first["after"] == {
+        "calls": 1200,
+        "execute_seconds": 0.144,
+        "fetch_seconds": 0,
+        "mean_seconds": pytest.approx(0.00012),
+    }
     assert first["recommendations"] == ["DBP101-0a1b2c"]
     assert (broken["verdict"], broken["cost"], broken["after"]) == (
         "not explained: it does not parse",
@@ -93,13 +101,102 @@ def test_recommendations(shop: Report) -> None:
     assert [each["fingerprint"] for each in found["evidence"]] == ["f2", "f1"]
 
 
+def test_the_time_of_a_statement_is_split_and_its_failures_are_named(busy: Report) -> None:
+    document = parsed(replace(busy, applied=True))
+    first = document["statements"][0]
+    seconds = (first["wait_seconds"], first["execute_seconds"], first["fetch_seconds"])
+    assert seconds == (4.4, 41.2, 2.8)
+    assert (first["unread_rows"], first["timeouts"]) == (600, 3)
+    assert first["failures"] == [
+        {"name": "QueryCanceled", "calls": 3},
+        {"name": "DeadlockDetected", "calls": 1},
+    ]
+    assert first["operations"] == [{"name": "GET /orders", "calls": 1000}, {"name": "", "calls": 200}]
+    lazy, again = first["accesses"]
+    assert (lazy["kind"], lazy["loader"], lazy["parent"]["line"]) == ("lazy", "selectinload(User.orders)", 42)
+    assert (again["calls"], again["site"], again["parent"]) == (7, None, None)
+    summary = document["summary"]
+    assert (summary["wait_seconds"], summary["fetch_seconds"]) == (4.4, 2.8)
+    assert summary["fetch_seconds_after"] == 2.7
+    # Of executing and fetching: 44 s x (1 - 0.12/34.3) + 10 s x (1 - 1/2)
+    assert summary["recoverable_seconds"] == pytest.approx(48.846, abs=1e-3)
+
+
+def test_run_time_figures_have_names(busy: Report) -> None:
+    runtime = parsed(busy)["runtime"]
+    (pool,) = runtime["pools"]
+    counts = (
+        "checkouts",
+        "limit",
+        "busiest",
+        "timeouts",
+        "connects",
+        "connect_errors",
+        "pings",
+        "ping_errors",
+    )
+    assert [pool[name] for name in counts] == [12_000, 15, 14, 2, 15, 1, 11_985, 0]
+    assert pool["held_seconds"] == 240
+    assert pool["held_p50_seconds"] == pool["held_p95_seconds"] == pytest.approx(0.02, rel=0.07)
+    assert pool["raw_seconds"] == 31.4
+    transactions = runtime["transactions"]
+    assert (transactions["commits"], transactions["rollbacks"], transactions["errors"]) == (5600, 6400, 3)
+    assert transactions["commit_p95_seconds"] == pytest.approx(0.001, rel=0.07)
+    orders, health = runtime["operations"]
+    assert (orders["name"], orders["calls"], orders["seconds"]) == ("GET /orders", 1000, 50)
+    assert (orders["statements"], orders["database_seconds"]) == (6200, 40)
+    assert orders["markers"] == [
+        {"name": "checked", "calls": 1000, "mean_seconds": 0.003},
+        {"name": "saved", "calls": 900, "mean_seconds": 0.016},
+    ]
+    assert health["markers"] == []
+    assert runtime["batchers"] == [
+        {"name": "QueryBatcher", "database": "localhost/5432/shop", "counts": {"batches": 3, "size.20": 3}}
+    ]
+
+
+def test_times_of_a_pool_that_are_not_known_are_null(busy: Report) -> None:
+    (pool,) = parsed(replace(busy, figures=(Figure.of("pool", "P", "d", {"checkouts": 1}),)))["runtime"][
+        "pools"
+    ]
+    assert (pool["limit"], pool["busiest"], pool["wait_p95_seconds"]) == (None, 0, None)
+
+
+def test_transactions_of_several_databases_are_one_object(busy: Report) -> None:
+    figures = [Figure.of("transactions", "", name, {"commits": 2}) for name in ("h/1/a", "h/1/b")]
+    runtime = parsed(replace(busy, figures=tuple(figures)))["runtime"]
+    assert runtime["transactions"]["commits"] == 4
+    assert [each["database"] for each in runtime["figures"]] == ["h/1/a", "h/1/b"]
+
+
+def test_what_capture_did_not_see(busy: Report) -> None:
+    assert parsed(busy)["coverage"]["unseen"] == {
+        "folded_calls": 3400,
+        "folded_ns": 12_300_000_000,
+        "observer_failures": 1,
+        "flush_failures": 2,
+        "unlocated_calls": 1200,
+        "unsplit_calls": 900,
+        "own_ns": 22_800_000,
+        "own_calls": 12_000,
+        "own_seconds": pytest.approx(1.9e-6),
+    }
+
+
 def test_coverage_and_runtime(shop: Report) -> None:
     document = parsed(shop)
     assert document["coverage"]["skipped"] == [
         {"fingerprint": "f4", "sql": "SELEC 1", "reason": "it does not parse", "syntax_error": False}
     ]
     assert document["coverage"]["other_databases"] == 2
-    assert document["runtime"] == {"pools": [], "batchers": [], "caches": [], "transactions": None}
+    assert document["runtime"] == {
+        "pools": [],
+        "batchers": [],
+        "caches": [],
+        "transactions": None,
+        "operations": [],
+        "figures": [],
+    }
 
 
 def test_no_parameter_and_no_sample_appears(shop: Report) -> None:

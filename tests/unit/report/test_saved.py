@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from rich.console import Console
 from dbperf.errors import InputError
 from dbperf.model.histogram import Latency
 from dbperf.model.recommendation import Recommendation
-from dbperf.model.report import Coverage, Report, StatementReport, Target
+from dbperf.model.report import Coverage, Replayed, Report, StatementReport, Target
+from dbperf.model.runtime import CONNECTIONS, DURATIONS, Figure
 from dbperf.model.workload import Sample
 from dbperf.report import html, terminal
 from dbperf.report.json import render
@@ -26,6 +28,23 @@ st.register_type_strategy(int, counts)
 st.register_type_strategy(float, st.floats(0, 1e12))
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=()), max_size=10))
 st.register_type_strategy(Latency, st.dictionaries(st.integers(0, 487), counts, max_size=3).map(Latency.of))
+distributions = st.builds(
+    "{}.{}".format, st.sampled_from(sorted(DURATIONS | CONNECTIONS)), st.integers(0, 487)
+)
+names = st.one_of(st.text(max_size=10), distributions, st.sampled_from(["calls", "wait_ns", "marker a"]))
+st.register_type_strategy(
+    Figure,
+    st.builds(
+        Figure.of,
+        st.sampled_from(["pool", "transactions", "operation", "batcher", "later"]),
+        st.from_type(str),
+        st.from_type(str),
+        st.dictionaries(
+            names.filter(lambda name: name.rpartition(".")[0] not in DURATIONS | CONNECTIONS), counts
+        )
+        | st.dictionaries(distributions, counts),
+    ),
+)
 st.register_type_strategy(Sample, st.just(Sample("SELECT 'secret'", ("secret",))))
 
 
@@ -40,6 +59,7 @@ reports = st.builds(
     few(Recommendation),
     st.from_type(Coverage),
     st.booleans(),
+    few(Figure),
 )
 
 
@@ -65,11 +85,30 @@ def test_any_report_comes_back_as_it_was_saved(report: Report) -> None:
 
 
 @pytest.mark.parametrize("applied", [False, True])
-def test_every_format_says_the_same_of_a_saved_report(shop: Report, applied: bool) -> None:
-    report = replace(shop, applied=applied)
+def test_every_format_says_the_same_of_a_saved_report(busy: Report, applied: bool) -> None:
+    report = replace(busy, applied=applied)
     back = parse(render(report))
     assert html.render(back) == html.render(report)
+    assert (back.figures, back.coverage) == (report.figures, report.coverage)
     assert back.statements[0].statement.samples == ()
+
+
+def test_a_report_saved_before_there_were_run_time_figures(shop: Report) -> None:
+    """Stores keep reports, and so do people; this file is one of that time."""
+    text = Path(__file__).with_name("without_runtime.json").read_text("ascii")
+    assert not {"fetch_seconds", "failures", "accesses"} & json.loads(text)["statements"][0].keys()
+    report = parse(text)
+    in_every_format(report)
+    assert report.applied
+    assert report.figures == ()
+    assert report.coverage == shop.coverage
+    first = report.statements[0]
+    assert (first.statement.seconds, first.statement.failures, first.after) == (
+        41.2,
+        (),
+        Replayed(1200, 0.144),
+    )
+    assert render(parse(render(report))) == render(report)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -89,6 +128,7 @@ def test_numbers_that_are_not_finite(shop: Report, index: Recommendation) -> Non
 def test_what_a_later_version_adds_is_passed_over(shop: Report) -> None:
     document = json.loads(render(shop))
     document["later"] = document["statements"][0]["later"] = {"more": [1]}
+    document["runtime"]["later"] = document["coverage"]["unseen"]["later"] = 1
     document["statements"][0]["samples"] = [{"sql": "SELECT 1", "parameters": []}]
     assert render(parse(json.dumps(document))) == render(shop)
 
@@ -150,10 +190,35 @@ def test_a_torn_report_says_where_it_ends(shop: Report) -> None:
         ),
         (lambda d: d["recommendations"][0].update(evidence={}), "recommendations[0].evidence: not an array"),
         (lambda d: d["coverage"].update(notes=[1]), "coverage.notes[0]: not a text"),
+        (lambda d: d["coverage"]["unseen"].update(own_ns=-1), "coverage.unseen.own_ns: not a count"),
+        (lambda d: d["statements"][0].update(failures=["a"]), "statements[0].failures[0]: not a name and"),
+        (
+            lambda d: d["statements"][0]["operations"][0].pop("name"),
+            "statements[0].operations[0]: not a name",
+        ),
+        (
+            lambda d: d["statements"][0]["accesses"][0].update(site=7),
+            "statements[0].accesses[0].site.file: not an",
+        ),
+        (lambda d: d.update(runtime=[]), "runtime: not an object"),
+        (lambda d: d["runtime"].update(figures={}), "runtime.figures: not an array"),
+        (lambda d: d["runtime"]["figures"][0].pop("kind"), "runtime.figures[0].kind: missing"),
+        (
+            lambda d: d["runtime"]["figures"][0]["counts"].update(x=-1),
+            "runtime.figures[0].counts: not a count",
+        ),
+        (
+            lambda d: d["runtime"]["figures"][0]["counts"].update({"wait.488": 1}),
+            "runtime.figures[0].counts: 'wait.488' counts nothing",
+        ),
+        (
+            lambda d: d["runtime"]["figures"][0]["counts"].update({"limit.": 1}),
+            "runtime.figures[0].counts: 'limit.' counts nothing",
+        ),
     ],
 )
-def test_where_a_report_is_wrong(shop: Report, change: Callable[[Any], object], says: str) -> None:
-    document = json.loads(render(shop))
+def test_where_a_report_is_wrong(busy: Report, change: Callable[[Any], object], says: str) -> None:
+    document = json.loads(render(busy))
     change(document)
     with pytest.raises(InputError) as refused:
         parse(json.dumps(document))
@@ -171,9 +236,9 @@ def places(node: Any) -> Iterator[tuple[Any, Any]]:
 WRONG = (None, -1, 2**63 - 1, 10**400, -1e308, "\x1b\u202e\udc80<", [], {})
 
 
-def test_no_value_anywhere_crashes_a_renderer(shop: Report, index: Recommendation) -> None:
+def test_no_value_anywhere_crashes_a_renderer(busy: Report, index: Recommendation) -> None:
     small = replace(
-        shop, statements=shop.statements[:1], recommendations=(replace(index, evidence=index.evidence[1:]),)
+        busy, statements=busy.statements[:1], recommendations=(replace(index, evidence=index.evidence[1:]),)
     )
     document = json.loads(render(replace(small, applied=True)))
     refused: list[str] = []

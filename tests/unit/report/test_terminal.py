@@ -56,8 +56,31 @@ def assert_fits(text: str, width: int) -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 120])
 @pytest.mark.parametrize("applied", [False, True])
-def test_no_line_is_wider_than_the_terminal(shop: Report, width: int, applied: bool) -> None:
-    assert_fits(shown(replace(shop, applied=applied), width), width)
+def test_no_line_is_wider_than_the_terminal(busy: Report, width: int, applied: bool) -> None:
+    assert_fits(shown(replace(busy, applied=applied), width), width)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_where_the_time_went_and_what_failed(busy: Report, width: int) -> None:
+    text = shown(busy, width)
+    told = flat(text)
+    assert "44.0 s 1,200 34.3 ms 35.7 ms SELECT" in told
+    assert "execute 41.2 s + fetch 2.80 s; 4.40 s more waiting for a connection" in told
+    assert "1 error, 3 timeouts: 3 QueryCanceled, 1 DeadlockDetected" in told
+    assert told.startswith("1 missing index: 48.8 s of the 54.8 s captured can be saved (measured)")
+    applied = flat(shown(replace(busy, applied=True), width))
+    assert "44.0 s 2.84 s 15x faster SELECT" in applied, "as the application waited for it, both times"
+
+
+def test_the_sections_of_what_ran_around_the_statements(busy: Report, shop: Report) -> None:
+    text = shown(busy)
+    places = [
+        text.index(f"\n\n{title}  ") for title in ("Statements", "Operations", "Connections", "Coverage")
+    ]
+    assert places == sorted(places)
+    assert "dbperf itself took about 1.90 µs a call, measured at 12,000 calls" in text
+    assert "Operations" not in shown(shop)
+    assert "Connections" not in shown(shop)
 
 
 def test_the_verdict_comes_first(shop: Report) -> None:

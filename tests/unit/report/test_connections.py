@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from dbperf.model.report import Report
+from dbperf.model.runtime import Figure
+from dbperf.report.connections import connection_lines, connections
+
+
+def test_a_pool_and_the_transactions(busy: Report) -> None:
+    assert connections(busy.figures) == [
+        ("Pool", "QueuePool: 12,000 checkouts, at most 14 of 15 in use at once in a process"),
+        ("Wait", "1.20 s in total, p95 102 µs; 2 timeouts"),
+        (
+            "Held",
+            "240 s in total, p95 19.9 ms; "
+            "31.4 s of it by 120 checkouts that ran no statement through SQLAlchemy",
+        ),
+        ("Connects", "15 opened; 180 ms in total, p95 12.1 ms; 1 could not be opened"),
+        ("Pings", "11,985, before 100% of checkouts; 2.40 s in total, p95 205 µs; no dead connection found"),
+        (
+            "Transactions",
+            "5,600 commits, 5.60 s in total, p95 1.02 ms; "
+            "6,400 rollbacks, 640 ms in total, p95 102 µs; 3 failed",
+        ),
+    ]
+
+
+def test_what_was_not_captured_is_not_told() -> None:
+    assert connections(()) == []
+    assert connections((Figure.of("operation", "GET /", "", {"calls": 1}),)) == []
+    assert connections((Figure.of("pool", "NullPool", "d", {"checkouts": 1}),)) == [
+        ("Pool", "NullPool: 1 checkout")
+    ]
+    assert connections((Figure.of("transactions", "", "d", {"begins": 3}),)) == []
+
+
+def test_a_pool_without_a_limit_and_with_a_dead_connection() -> None:
+    pool = Figure.of("pool", "QueuePool", "d", {"checkouts": 4, "busy.2": 4, "pings": 1, "ping_errors": 1})
+    assert connections((pool,)) == [
+        ("Pool", "QueuePool: 4 checkouts, at most 2 in use at once in a process"),
+        ("Pings", "1, before 25% of checkouts; 1 dead connection found"),
+    ]
+
+
+def test_several_databases_have_their_names_and_the_busiest_pool_is_first() -> None:
+    pools = [
+        Figure.of("pool", "QueuePool", f"h/1/{name}", {"checkouts": n}) for name, n in (("a", 1), ("b", 2))
+    ]
+    ended = [Figure.of("transactions", "", "h/1/a", {"commits": 1})]
+    assert [text for _, text in connections([*pools, *ended])] == [
+        "QueuePool of b (h, port 1): 2 checkouts",
+        "QueuePool of a (h, port 1): 1 checkout",
+        "a (h, port 1): 1 commit",
+    ]
+
+
+def test_very_many_pools_are_cut() -> None:
+    pools = [Figure.of("pool", "P" * 999, f"h/1/{n}", {"checkouts": 1}) for n in range(12)]
+    told = connections(pools)
+    assert len(told) == 11
+    assert told[-1] == ("", "and 2 more pools: --format json has them all")
+    assert all(len(text) < 200 for _, text in told)
+
+
+def test_the_lines_fit_and_stand_in_one_column(busy: Report) -> None:
+    for width in (80, 120):
+        lines = [line.plain for line in connection_lines(connections(busy.figures), width)]
+        assert all(len(line) <= width for line in lines)
+        assert lines[0] == "Connections  of all processes of the application together"
+        assert {len(line) - len(line[12:].lstrip()) for line in lines[1:]} == {14}
