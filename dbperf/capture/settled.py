@@ -151,7 +151,7 @@ def _accesses(
     if again:
         yield ("again", name, site, "", None), (int(not before[2]), again, again_ns)
     load = site.load or LOOP
-    if not different or load.kind == "batch":
+    if not different or load.kind in {"batch", "page"}:
         return
     above = parent_of(scope, site, load.parent) if load.parent else None
     yield (load.kind, name, site, load.loader, above), (int(not before[0]), different, spent)

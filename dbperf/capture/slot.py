@@ -39,8 +39,8 @@ each time. Who keeps a key keeps the code too, so the identity stays its own.
 class Load:
     """What the ORM loads with a statement; `kind`, `loader` are those of `Access`.
 
-    Or `kind` is "batch": a relationship, or columns of a subclass, of many instances at once. `parent` is the
-    class of the instances that it is loaded for, as it stands in `Slot.loads`.
+    Or `kind` is "page", or "batch": a relationship, or columns of a subclass, of many instances at once.
+    `parent` is the class of the instances that it is loaded for, as it stands in `Slot.loads`.
     """
 
     kind: str
@@ -63,6 +63,8 @@ class Eager:
 
 LOOP = Load("loop")
 """Nothing that the ORM knows of: the application runs it again and again."""
+PAGE = Load("page")
+"""It pages through many rows."""
 
 
 class Site:

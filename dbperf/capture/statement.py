@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
-from dbperf.capture.slot import LOOP, Site, Slot
+from dbperf.capture.slot import LOOP, PAGE, Site, Slot
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _READS = re.compile(
     r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*\(*\s*(?:select|with|values|show|table)\b", re.I | re.DOTALL
 )
+_OFFSET = re.compile(r"\boffset\b", re.I)
 _WRITES = re.compile(r"\b(?:insert|update|delete|merge|into)\b", re.I)
 
 
@@ -60,12 +61,20 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
 
 def note_load(site: Site, context: Any) -> None:
     """Ask the ORM what a line loads that runs its statement again and again."""
-    site.load = LOOP
+    site.load = PAGE if _is_page(context) else LOOP
     if _is_orm(context):
         with suppress(Exception):
             from dbperf.capture import orm
 
-            site.load = orm.relationship_load(context) or LOOP
+            site.load = orm.relationship_load(context) or site.load
+
+
+def _is_page(context: Any) -> bool:
+    """Whether an OFFSET is asked for. SQLite is sent one behind every LIMIT."""
+    statement: Any = getattr(context, "invoked_statement", None)
+    if hasattr(statement, "_offset_clause"):
+        return statement._offset_clause is not None
+    return bool(_OFFSET.search(getattr(context, "statement", None) or ""))
 
 
 def _note_loads(slot: Slot, context: Any) -> None:

@@ -81,9 +81,12 @@ def repeats(access: Access, facts: StatementFacts) -> bool:
 
 
 def _looks_up(facts: StatementFacts) -> bool:
-    """Whether it reads what belongs to one value: an equality on a parameter, and no page of many."""
+    """Whether it reads what belongs to one value: an equality on a parameter, and no page of many.
+
+    Capture leaves out what has an OFFSET: SQLAlchemy sends one to SQLite behind every LIMIT.
+    """
     uses = [use for column in facts.columns for use in column.uses if use.parameter is not None]
-    paged = facts.offset or (facts.limit and any(use.role is Role.RANGE for use in uses))
+    paged = facts.limit and any(use.role is Role.RANGE for use in uses)
     equal = any(use.role is Role.EQUALITY and use.conjunct for use in uses)
     return facts.kind == "select" and facts.read_only and bool(facts.tables) and equal and not paged
 
@@ -110,8 +113,6 @@ def _loads(accesses: Sequence[Access]) -> str:
 
 def _option(access: Access, lazy: Mapping[object, Access]) -> str:
     loader, parent = access.loader, access.parent
-    if parent and _line(parent) == _line(access.site):  # what the line loads, it loads the next from
-        loader = re.sub(r"(selectinload\([\w.]+)\)$", r"\1, recursion_depth=-1)", loader)
     for _ in range(_DEEP):  # what loads the parents is a lazy load itself: one option loads all
         outer = lazy.get(_line(parent))
         if outer is None or outer.kind != "lazy" or outer is access or _line(outer.parent) == _line(parent):

@@ -89,11 +89,6 @@ def test_a_lazy_load_of_what_was_loaded_lazily_is_loaded_with_it() -> None:
     ]
 
 
-def test_a_tree_that_is_walked_down() -> None:
-    (only,) = found(replace(LAZY, loader="selectinload(Node.children)", parent=PAGE))
-    assert "selectinload(Node.children, recursion_depth=-1)" in only.fix
-
-
 @pytest.mark.parametrize(
     ("loader", "title", "fix"),
     [
@@ -135,7 +130,6 @@ def test_a_loop() -> None:
         (LOOP, "SELECT id FROM posts WHERE user_id = ANY ($1)"),
         (LOOP, "SELECT id FROM posts WHERE id > $1 ORDER BY id LIMIT $2"),
         (LOOP, "SELECT id FROM posts WHERE user_id = $1 AND id > $2 ORDER BY id LIMIT $3"),
-        (LOOP, "SELECT id FROM posts WHERE user_id = $1 LIMIT $2 OFFSET $3"),
         (LOOP, "SELECT id FROM posts WHERE user_id = $1 FOR UPDATE"),
         (LOOP, "SELECT nextval($1)"),
         (LOOP, "SELECT id FROM posts WHERE user_id = 7"),
