@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Dialect
 
 from dbperf.capture import settled
 from dbperf.capture.callsite import call_site
+from dbperf.capture.pool import PoolState
 from dbperf.capture.recorder import Recorders
 from dbperf.capture.settled import AccessKey, Book, Settled, settle
 from dbperf.capture.slot import Site, Slot
 from dbperf.model.histogram import Latency
 from dbperf.model.runtime import Figure, Operation, Pool, Transactions
 from dbperf.model.workload import Access, CallSite, Observed, Seen, Unseen, combined
-
-if TYPE_CHECKING:
-    from dbperf.capture.pool import PoolWatch
 
 _TRANSACTIONS = ("begin", "commit", "rollback")
 _OF_POOL = ("wait", "held", "raw", "connect", "ping", "busy", "timeouts")
@@ -38,7 +35,7 @@ class Observations:
         self._database = database
         self.settled = Settled(written_down=awake is not None)
         self.recorders = Recorders(max_statements, self.settled, awake)
-        self.pool: PoolWatch | None = None
+        self.pool = PoolState()
         self.failures = self._failures_taken = 0
 
     def seen(self) -> Seen:
@@ -65,11 +62,12 @@ class Observations:
         """Start empty."""
         self.recorders.reset()
         self.settled.forget()
+        self.pool.out.clear()
         self.failures = self._failures_taken = 0
 
     def _settle_open(self) -> None:
         """What is noticed on connections that are in use: a program may never give one back."""
-        for checkout in list(self.pool.out) if self.pool else ():
+        for checkout in list(self.pool.out):
             if checkout.noticed:
                 settle(checkout)
 
@@ -127,9 +125,9 @@ class Observations:
         pool = {name: count for name, count in counts.items() if _thing(name) in _OF_POOL}
         pool["checkouts"], pool["raw_checkouts"] = pool.pop("waits", 0), pool.pop("raws", 0)
         pool.pop("helds", None)
-        if self.pool and self.pool.limit:
+        if self.pool.limit:
             pool[f"limit.{self.pool.limit}"] = pool["checkouts"]
-        yield Figure.of(Pool.KIND, self.pool.name if self.pool else "", self._database, pool)
+        yield Figure.of(Pool.KIND, self.pool.name, self._database, pool)
         ended = {name: count for name, count in counts.items() if _thing(name) in _TRANSACTIONS}
         ended["errors"] = sum(ended.pop(f"{name}_errors", 0) for name in _TRANSACTIONS)
         yield Figure.of(Transactions.KIND, "", self._database, ended)

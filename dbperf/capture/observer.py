@@ -7,7 +7,6 @@ import logging
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
@@ -16,7 +15,7 @@ from dbperf.capture import track
 from dbperf.capture.observations import Observations
 from dbperf.capture.pool import PoolWatch
 from dbperf.capture.record import recording
-from dbperf.capture.scope import current
+from dbperf.capture.transactions import counting
 from dbperf.capture.wrap import wrap
 from dbperf.settings import Resolved
 
@@ -50,10 +49,10 @@ class Capture:
             closed=self._closed,
             give_up=self._give_up,
         )
-        self._pool = PoolWatch(self._recorders, self._closed, self._give_up)
-        self.observations.pool = self._pool
+        self._pool = PoolWatch(self.observations.pool, self._recorders, self._closed, self._give_up)
         _captures.add(self)
-        self._unwrap = wrap(dialect, record, self._ended, self._initializing)
+        ended = counting(self._recorders, self._closed, self._give_up)
+        self._unwrap = wrap(dialect, record, ended, self._initializing)
         self._pool.wrap(engine.pool)
 
     def close(self) -> None:
@@ -62,35 +61,6 @@ class Capture:
         self._unwrap()
         self._pool.unwrap()
         self.observations.settled.along.close()
-
-    def _ended(self, what: str, nanoseconds: int, connection: Any, error: BaseException | None) -> None:
-        if self._closed:
-            return
-        try:
-            mine = self._recorders.mine()
-            timer = getattr(mine, what)
-            if error is not None:
-                timer.errors += 1
-            elif what == "ping":
-                timer.add(nanoseconds)
-            else:
-                self._transaction_ended(timer, what, nanoseconds, connection)
-        except Exception as failure:  # noqa: BLE001  an observer never raises
-            self._give_up(failure)
-
-    def _transaction_ended(self, timer: Any, what: str, nanoseconds: int, connection: Any) -> None:
-        record = getattr(connection, "_connection_record", None)
-        checkout = getattr(record, "_dbperf", None)
-        if checkout is not None and what != "begin":
-            # SQLAlchemy rolls back as it returns a connection, also where nothing ran since the last COMMIT.
-            if not checkout.used and what == "rollback":
-                return
-            checkout.used = False
-            if what == "commit":  # what is read again may have been written meanwhile
-                for scope in (checkout, current.get()):
-                    if scope is not None:
-                        scope.writes += 1
-        timer.add(nanoseconds)
 
     def _give_up(self, failure: Exception) -> None:
         # No message of the failure: it may quote the application's data.
@@ -107,7 +77,6 @@ class Capture:
     def forget(self) -> None:
         """Start empty."""
         self.observations.forget()
-        self._pool.forget()
         self._initializing.clear()
 
 

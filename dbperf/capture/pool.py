@@ -7,6 +7,7 @@ when the engine is disposed is wrapped in turn.
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
@@ -22,20 +23,30 @@ Connected = dict[int, tuple[int, int]]
 """By the identity of a pool's record: when it was connected last, and how long that took."""
 
 
-class PoolWatch:
-    """What is wrapped of an engine's pools. `out` holds the connections in use, `limit` how many may be."""
+@dataclass(slots=True)
+class PoolState:
+    """What is known of a pool, without holding on to it: its class, how many connections may be in use, 0
+    where that has no limit, and which are.
+    """
 
-    def __init__(self, recorders: Recorders, closed: Sized, give_up: Callable[[Exception], None]) -> None:
-        self.out: set[Checkout] = set()
-        self.name, self.limit = "", 0
-        self._recorders = recorders
+    name: str = ""
+    limit: int = 0
+    out: set[Checkout] = field(default_factory=set)
+
+
+class PoolWatch:
+    """What is wrapped of an engine's pools."""
+
+    def __init__(
+        self, state: PoolState, recorders: Recorders, closed: Sized, give_up: Callable[[Exception], None]
+    ) -> None:
+        self._state, self._recorders = state, recorders
         self._closed, self._give_up = closed, give_up
         self._unwrap: Callable[[], None] = lambda: None
 
     def wrap(self, pool: Pool) -> None:
-        """Watch a pool from now on, in place of the one before."""
-        self._unwrap()
-        self.name, self.limit = type(pool).__name__, _limit(pool)
+        """Watch a pool from now on. One before goes on being watched: connections will be returned to it."""
+        self._state.name, self._state.limit = type(pool).__name__, _limit(pool)
         connected: Connected = {}
         self._unwrap = replaced(
             pool,
@@ -51,12 +62,8 @@ class PoolWatch:
         """Take everything off the pool again."""
         self._unwrap()
 
-    def forget(self) -> None:
-        """Start empty."""
-        self.out.clear()
-
     def _do_get(self, original: Callable[[], Any], connected: Connected) -> Callable[[], Any]:
-        recorders, out, clock = self._recorders, self.out, perf_counter_ns
+        recorders, out, clock = self._recorders, self._state.out, perf_counter_ns
 
         def _do_get() -> Any:
             started = clock()
@@ -71,8 +78,10 @@ class PoolWatch:
                 return record
             try:
                 before = vars(record).get("_dbperf")
-                if before is not None and before.started >= started:
-                    return record  # QueuePool calls itself again, and has been counted
+                if before is not None:
+                    if before.started >= started:
+                        return record  # QueuePool calls itself again, and has been counted
+                    out.discard(before)  # a pool of one connection hands it out twice
                 waited = now - started
                 if connected:
                     when, spent = connected.pop(id(record), (0, 0))
@@ -97,7 +106,7 @@ class PoolWatch:
             mine.timeouts += 1
 
     def _do_return_conn(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
-        recorders, out, clock = self._recorders, self.out, perf_counter_ns
+        recorders, out, clock = self._recorders, self._state.out, perf_counter_ns
 
         def _do_return_conn(record: Any) -> None:
             checkout = vars(record).pop("_dbperf", None)

@@ -19,7 +19,7 @@ from dbperf.capture.recorder import Recorder, Recorders
 from dbperf.capture.scope import Scope, current
 from dbperf.capture.slot import Slot
 from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
-from dbperf.model.histogram import bucket_of
+from dbperf.model.histogram import BUCKETS, bucket_of
 from dbperf.model.workload import FEWEST
 from dbperf.settings import Resolved
 
@@ -37,12 +37,6 @@ class Record(Protocol):
         many: bool,
         error: BaseException | None = None,
     ) -> None: ...
-
-
-_BUCKETS = [bucket_of(max(units << 7, 64)) for units in range(1 << 15)]
-"""The bucket of a duration below 4 ms by its units of 128 ns. From 1 us on no bucket begins within a unit;
-below that no statement ends.
-"""
 
 
 def recording(  # noqa: C901
@@ -64,7 +58,7 @@ def recording(  # noqa: C901
     locate = locator(settings, hop=hop)
     budget_ns = settings.overhead_budget_us * 1000
     keep_parameters = settings.capture_parameters
-    clock, getframe, operation, buckets = perf_counter_ns, sys._getframe, current.get, _BUCKETS
+    clock, getframe, operation, buckets = perf_counter_ns, sys._getframe, current.get, BUCKETS
 
     def record(  # noqa: C901
         started: int,
@@ -137,7 +131,9 @@ def recording(  # noqa: C901
                 if not known:
                     site = locate(slot) or slot.at(None, 0)
                 site.calls += 1
-                scope = operation() or scope
+                tracked = operation()
+                if tracked is not None and not tracked.over:
+                    scope = tracked
                 if scope is not None:
                     if not slot.reads:
                         scope.writes += 1

@@ -157,7 +157,8 @@ class Operation(Scope):
     """What the application is doing, by name; `outer` is the one it is part of.
 
     `inner_runs` are what operations within it ran and was not worth telling there: a function that is
-    an operation may be called in a loop. `inner_calls` and `inner_ns` are of all that they executed.
+    an operation may be called in a loop. `inner_calls` and `inner_ns` are of all that they executed. What a
+    task runs that was started in it and outlives it is no part of it: it is `over`.
     """
 
     __slots__ = (
@@ -168,6 +169,7 @@ class Operation(Scope):
         "markers",
         "name",
         "outer",
+        "over",
         "started",
         "token",
     )
@@ -175,7 +177,7 @@ class Operation(Scope):
     def __init__(self, name: str, outer: Operation | None = None) -> None:
         super().__init__()
         self.name, self.outer = name, outer
-        self.error = False
+        self.error = self.over = False
         self.markers: dict[str, tuple[int, int]] = {}
         self.inner_runs: dict[Site, Run] = {}
         self.inner_calls = self.inner_ns = 0

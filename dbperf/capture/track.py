@@ -92,6 +92,7 @@ def leave(operation: Operation, *, failed: bool) -> None:
         current.reset(operation.token)
     except ValueError:  # begun in another context: a generator's, or a task's
         current.set(operation.outer)
+    operation.over = True
     try:
         operation.error = failed
         operation_ended(operation, perf_counter_ns() - operation.started, newest())

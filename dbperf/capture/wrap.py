@@ -15,10 +15,8 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.engine.default import DefaultDialect
 
 from dbperf.capture.record import Record
+from dbperf.capture.transactions import Ended
 from dbperf.capture.wrapping import leave_no_frame, replaced
-
-Ended = Callable[[str, int, Any, BaseException | None], None]
-"""Called with what ended, how many nanoseconds it took, the connection, and what it failed with."""
 
 
 def wrap(dialect: Dialect, record: Record, ended: Ended, initializing: set[Connection]) -> Callable[[], None]:
