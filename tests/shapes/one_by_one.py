@@ -20,7 +20,7 @@ from shapes.models import (
     Team,
     User,
 )
-from shapes.shape import on, shape
+from shapes.shape import shape, shaped
 
 IDS = range(1, USERS + 1)
 
@@ -276,7 +276,7 @@ def textual_selects(session: Session) -> None:
         session.execute(query, {"owner": each}).all()  # DBP401 post.user_id IN (…)
 
 
-@on("sqlite")
+@shaped("sqlite")
 def selects_of_the_driver(session: Session) -> None:
     connection = session.connection()
     for each in IDS:

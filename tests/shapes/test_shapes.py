@@ -2,41 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-import dbperf
-from dbperf.advice.usage import on_usage
+from dbperf.embedded import Server
 from dbperf.model.recommendation import Recommendation
 from shapes import one_by_one, wasted, well_done
 from shapes.models import fill
-from shapes.shape import SHAPES, Expected, Shape
+from shapes.shape import DIALECTS, SHAPES, Expected, Shape, findings
 
 assert one_by_one
 assert wasted
 assert well_done
 
 
-def findings(shape: Shape, url: sa.URL) -> list[Recommendation]:
-    found: list[Recommendation] = []
-
-    @contextmanager
-    def watched(engine: Any) -> Iterator[None]:
-        perf = dbperf.instrument(engine)
-        with dbperf.track(shape.name):
-            yield
-        found.extend(on_usage(perf.workload()))
-        perf.close()
-
-    shape.run_on(url, watched)
-    return found
-
-
-def told(found: list[Recommendation]) -> set[tuple[str, int]]:
+def told(found: Iterable[Recommendation]) -> set[tuple[str, int]]:
     return {(each.code, each.call_sites[0].line) for each in found}
 
 
@@ -53,6 +36,14 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> sa.URL:
     return filled(sa.URL.create("sqlite", database=str(tmp_path_factory.mktemp("shapes") / "shapes.db")))
 
 
+@pytest.fixture(scope="module")
+def postgresql(server: Server) -> Iterator[sa.URL]:
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE shapes")
+        yield filled(sa.make_url(server.url("psycopg", "shapes")))
+        connection.execute("DROP DATABASE shapes WITH (FORCE)")
+
+
 def filled(url: sa.URL) -> sa.URL:
     engine = sa.create_engine(url)
     fill(engine)
@@ -61,7 +52,7 @@ def filled(url: sa.URL) -> sa.URL:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
-@pytest.mark.parametrize("dialect", ["sqlite"])
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_shape(shape: Shape, dialect: str, request: pytest.FixtureRequest) -> None:
     if dialect not in shape.dialects:
         pytest.skip(f"no such shape on {dialect}")

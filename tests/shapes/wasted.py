@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, joinedload, selectinload, subqueryload
 
 from shapes.models import House, Order, Post, Team, User
-from shapes.shape import on, shape
+from shapes.shape import shape, shaped
 
 
 @shape
@@ -58,54 +57,47 @@ def the_first_of_all_instances(session: Session) -> None:
     assert session.scalars(select(Order).order_by(Order.id)).first()  # DBP403 add .limit(1)
 
 
-@on("postgresql")  # SQLite steps to the rows that are asked for
+@shaped("postgresql")  # SQLite steps to the rows that are asked for
 def the_first_of_all_rows(session: Session) -> None:
     assert session.execute(select(Order.id, Order.state).order_by(Order.id)).first()  # DBP403 add .limit(1)
 
 
-@on("postgresql")
-async def the_first_of_all_awaited(session: AsyncSession) -> None:
-    assert (await session.execute(sa.select(Order.id))).first()  # DBP403 add .limit(1)
-
-
-@shape
+@shaped(runs=6)
 def selectin_unread(session: Session) -> None:
-    for each in range(6):
-        query = select(User).where(User.id > each).options(selectinload(User.posts))
-        session.scalars(query).all()  # DBP403 leave selectinload(User.posts) out
+    query = select(User).options(selectinload(User.posts))
+    for user in session.scalars(query):  # DBP403 leave selectinload(User.posts) out of the query
+        assert user.name
 
 
-@shape
+@shaped(runs=6)
 def joined_unread(session: Session) -> None:
-    for each in range(6):
-        query = select(Post).where(Post.id > each).options(joinedload(Post.author))
-        assert session.scalars(query).first()  # DBP403 leave joinedload(Post.author) out
+    query = select(Post).options(joinedload(Post.author))
+    for post in session.scalars(query):  # DBP403 leave joinedload(Post.author) out of the query
+        assert post.title
 
 
-@shape
+@shaped(runs=6)
 def subquery_unread(session: Session) -> None:
-    for each in range(6):
-        query = select(User).where(User.id > each).options(subqueryload(User.posts))
-        session.scalars(query).all()  # DBP403 leave subqueryload(User.posts) out
+    query = select(User).options(subqueryload(User.posts))
+    for user in session.scalars(query):  # DBP403 leave subqueryload(User.posts) out of the query
+        assert user.name
 
 
-@shape
+@shaped(runs=6)
 def half_of_it_unread(session: Session) -> None:
-    for each in range(6):
-        posts = selectinload(User.posts)
-        query = select(User).where(User.id > each).options(posts.selectinload(Post.comments))
-        for user in session.scalars(query):  # DBP403 selectinload(User.posts).selectinload(Post.comments)
-            len(user.posts)
+    query = select(User).options(selectinload(User.posts).selectinload(Post.comments))
+    for user in session.scalars(query):  # DBP403 leave selectinload(User.posts).selectinload(Post.comments)
+        assert [post.title for post in user.posts]
 
 
-@shape
+@shaped(runs=6)
 def declared_and_unread(session: Session) -> None:
-    for each in range(6):
-        session.scalars(select(House).where(House.id > each)).all()  # DBP403 .options(lazyload(House.rooms))
+    for house in session.scalars(select(House)):  # DBP403 .options(lazyload(House.rooms))
+        assert house.id
 
 
-@shape
+@shaped(runs=6)
 async def selectin_unread_awaited(session: AsyncSession) -> None:
-    for each in range(6):
-        query = select(User).where(User.id > each).options(selectinload(User.posts))
-        await session.scalars(query)  # DBP403 leave selectinload(User.posts) out
+    query = select(User).options(selectinload(User.posts))
+    for user in await session.scalars(query):  # DBP403 leave selectinload(User.posts) out of the query
+        assert user.name

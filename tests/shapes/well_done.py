@@ -21,7 +21,7 @@ from sqlalchemy.orm import (
 )
 
 from shapes.models import USERS, Employee, Event, Express, Manager, Order, Post, Team, User
-from shapes.shape import shape
+from shapes.shape import shape, shaped
 
 IDS = range(1, USERS + 1)
 
@@ -109,13 +109,13 @@ def one_author_of_many_posts(session: Session) -> None:
         assert post.author.id == 1
 
 
-@shape
+@shaped(few=True)
 def two_lazy_loads(session: Session) -> None:
     for user in session.scalars(select(User).limit(2)).all():
         len(user.posts)
 
 
-@shape
+@shaped(few=True)
 def four_gets(session: Session) -> None:
     for each in range(1, 5):
         assert session.get(User, each)
@@ -202,7 +202,7 @@ def expired_again_and_again(session: Session) -> None:
         assert user.name
 
 
-@shape
+@shaped(few=True)
 def asked_twice(session: Session) -> None:
     for _ in range(2):
         session.scalar(select(func.count()).select_from(User))
@@ -238,19 +238,17 @@ def the_first_of_many(session: Session) -> None:
     assert session.scalars(select(Order).order_by(Order.id).limit(1)).first()
 
 
-@shape
+@shaped(runs=6)
 def loaded_along_and_read(session: Session) -> None:
-    for each in range(6):
-        query = select(User).where(User.id > each).options(selectinload(User.posts), joinedload(User.profile))
-        user = session.scalars(query).unique().all()[0]
-        len(user.posts)
-        assert user.profile
+    query = select(User).options(selectinload(User.posts), joinedload(User.profile))
+    user = session.scalars(query).unique().all()[0]
+    len(user.posts)
+    assert user.profile
 
 
-@shape
+@shaped(runs=4, few=True)
 def loaded_along_and_seldom_read(session: Session) -> None:
-    for each in range(4):
-        session.scalars(select(User).where(User.id > each).options(selectinload(User.posts))).all()
+    session.scalars(select(User).options(selectinload(User.posts))).all()
 
 
 @shape

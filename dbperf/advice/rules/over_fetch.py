@@ -15,9 +15,10 @@ WHERE. A relationship: leave the option out, or say `lazyload` where a declarati
 early comes on top. A relationship that has a statement of its own: one round trip for each; one that is
 joined has no price here. Nothing is executed to prove it, so a finding is `estimated`.
 
-**What to weigh.** Reads are seen where they go through the attribute (`user.posts`). Code that reads
-`vars(user)`, or pickles instances for another process to read, looks as if it read nothing. What ran
-seldom, or not at all while dbperf captured, may be what the relationship is loaded for.
+**What to weigh.** An asyncio engine reads every row before the code asks for one, so unread rows are not
+told there. Reads are seen where they go through the attribute (`user.posts`). Code that reads `vars(user)`,
+or pickles instances for another process to read, looks as if it read nothing. What ran seldom, or not at
+all while dbperf captured, may be what the relationship is loaded for.
 """
 
 from __future__ import annotations
