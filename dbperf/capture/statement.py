@@ -54,7 +54,8 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
         slot.more_sets += len(context.compiled_parameters) - 1
         return False
     slot.execute_ns += nanoseconds
-    slot.rows += max(cursor.rowcount or 0, 0)
+    if type(rows := cursor.rowcount) is int and rows > 0:
+        slot.rows += rows
     slot.touched()
     return True
 
