@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ class Perf:
         from dbperf.workload.fold import fold
 
         seen = self._capture.observations.seen()
-        return fold(seen.observed, seen.unseen)
+        return fold(seen.observed, seen.unseen, seen.figures)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the workload to one SQLite file, readable by its owner alone when it holds parameters.
@@ -149,7 +150,10 @@ def instrument(engine: Engine | AsyncEngine, settings: Settings | None = None) -
     new = Perf(sync.dialect, resolve(settings))
     handle: Perf = attributes.setdefault(_HANDLE, new)  # atomic: one of two threads wins
     if handle is new:
-        handle._attach(sync)
+        try:
+            handle._attach(sync)
+        except Exception as failure:  # noqa: BLE001  an engine or dialect unlike any that is known
+            logging.getLogger("dbperf").warning("an engine cannot be measured (%s)", type(failure).__name__)
     return handle
 
 

@@ -13,14 +13,14 @@ import functools
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from dbperf.model.workload import Observed, Unseen, Writer
+    from dbperf.model.workload import Seen, Writer
     from dbperf.workload.outlet import Sink
 
 FOLDER, PARAMETERS = "DBPERF_RECORD", "DBPERF_RECORD_PARAMETERS"
@@ -66,7 +66,7 @@ def follow(engine: Engine) -> None:
 class _Over:
     """Where a process writes that began when the recording had ended: a daemon's new worker, say."""
 
-    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+    def write(self, at: float, seen: Seen) -> None:
         pass
 
     def close(self) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dbperf.capture.recorder import Recorder
+from dbperf.capture.recorder import ONE_IN, Recorder
 
-ONE_IN = 32
-"""Executions of which one is measured; or, while detail is left out, one has all of it."""
 _ANOTHER_TURN_NS = 1_000_000
 _SMOOTHING = 16
 _PATIENCE = 256

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sqlalchemy import URL
+from sqlalchemy import URL
 
 _PORTS = {
     "cockroachdb": "26257",
@@ -24,6 +22,8 @@ def database_of(url: URL) -> str:
     A host, port or dbname in the query (`?host=/run/postgresql`, `?host=a:5432&host=b:5432`) wins, as it
     does in libpq; several hosts are joined by commas. What is missing is localhost and the usual port.
     """
+    if not isinstance(url, URL):  # what SQLAlchemy takes for one
+        return ""
     if url.get_backend_name() == "sqlite":
         return _sqlite_file(url.database)
     query = url.normalized_query

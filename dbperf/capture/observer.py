@@ -61,6 +61,7 @@ class Capture:
         self.observations.settled.closed = True
         self._unwrap()
         self._pool.unwrap()
+        self.observations.settled.along.close()
 
     def _give_up(self, failure: Exception) -> None:
         # No message of the failure: it may quote the application's data.

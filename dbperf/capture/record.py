@@ -97,7 +97,7 @@ def recording(  # noqa: C901
                 slot.more_sets += len(parameters) - 1
             if error is not None:
                 slot.failed(kind_of(error), type(error).__name__)
-            elif (rows := cursor.rowcount) is not None and rows >= 0:
+            elif type(rows := cursor.rowcount) is int and rows >= 0:  # -1, None or worse: not known
                 slot.rows += rows
                 slot.counted = True
             elif slot.counted:
@@ -139,7 +139,8 @@ def recording(  # noqa: C901
                         scope.writes += 1
                     run = scope.runs.get(site)
                     if run is None:
-                        scope.runs[site] = (nanoseconds, parameters, scope.writes)
+                        # Those of a write are not asked for again, and may be large.
+                        scope.runs[site] = nanoseconds, parameters if slot.reads else None, scope.writes
                     else:
                         if isinstance(run, tuple):
                             run = scope.second(site, run)

@@ -18,6 +18,8 @@ from dbperf.capture.timer import Timer
 if TYPE_CHECKING:
     from dbperf.capture.settled import Settled
 
+ONE_IN = 32
+"""Executions of which one is measured; or, while detail is left out, one has all of it."""
 TIMERS = ("wait", "held", "raw", "connect", "ping", "begin", "commit", "rollback")
 
 
@@ -64,7 +66,7 @@ class Recorder:
         self.busy: dict[int, int] = {}
         self.timeouts = 0
         self.shed = self.since = 0
-        self.left = 1
+        self.left = ONE_IN
         self.unlocated = self.unsplit = self.own_ns = self.own_calls = 0
         self.recent_ns = 0.0
 

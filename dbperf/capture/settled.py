@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Collection, Iterator
 
+from dbperf.capture.along import Along
 from dbperf.capture.scope import Operation, Run, Scope, parent_of, untold
 from dbperf.capture.slot import LOOP, Site, Slot
 from dbperf.capture.timer import Timer
@@ -99,16 +100,18 @@ def _known(name: str, names: Collection[str], most: int) -> str:
 class Settled:
     """Two books of one engine: of all, and, where somebody writes it down, of what came since last time.
 
-    `closed`: the engine is not instrumented any more.
+    And what its statements load along. `closed`: the engine is not instrumented any more.
     """
 
     def __init__(self, *, written_down: bool) -> None:
         self._written_down = written_down
         self.closed = False
+        self.along = Along()
         self.forget()
 
     def forget(self) -> None:
         """Start empty."""
+        self.along.forget()
         self.all, self._new = Book(), Book()
         self.books = (self.all, self._new) if self._written_down else (self.all,)
 
@@ -154,9 +157,9 @@ def _accesses(
     if again:
         yield ("again", name, site, "", None), (int(not before[2]), again, again_ns)
     load = site.load or LOOP
-    if not different or load.kind == "batch":
+    if not different or load.kind in {"batch", "page"}:
         return
-    above = parent_of(scope, load.parent) if load.parent else None
+    above = parent_of(scope, site, load.parent) if load.parent else None
     yield (load.kind, name, site, load.loader, above), (int(not before[0]), different, spent)
 
 

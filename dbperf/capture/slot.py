@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -38,8 +39,8 @@ each time. Who keeps a key keeps the code too, so the identity stays its own.
 class Load:
     """What the ORM loads with a statement; `kind`, `loader` are those of `Access`.
 
-    Or `kind` is "batch": a relationship of many instances at once. `parent` is the class of the instances
-    that it is loaded for, as it stands in `Slot.loads`.
+    Or `kind` is "page", or "batch": a relationship, or columns of a subclass, of many instances at once.
+    `parent` is the class of the instances that it is loaded for, as it stands in `Slot.loads`.
     """
 
     kind: str
@@ -47,8 +48,23 @@ class Load:
     parent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Eager:
+    """A relationship that a statement loads along: the class that declares it, its name, what asks for it.
+
+    `loader` is an option, "joinedload(User.posts)", or a declaration, 'relationship(lazy="joined") of
+    User.posts'.
+    """
+
+    loader: str
+    owner: weakref.ref[type]
+    key: str
+
+
 LOOP = Load("loop")
 """Nothing that the ORM knows of: the application runs it again and again."""
+PAGE = Load("page")
+"""It pages through many rows."""
 
 
 class Site:
@@ -93,12 +109,14 @@ class Slot:
 
     `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
     in it. `reads`: it writes nothing. `batched`: one execution may be several calls of the driver. `counted`:
-    the driver tells how many rows came when it has executed. `loads` are the mapped classes that it loads.
+    the driver tells how many rows came when it has executed. `loads` are the mapped classes that it loads,
+    `along` the relationships that come with them.
     `home` is where is written what becomes of it when an operation ends.
     """
 
     __slots__ = (
         *COUNTS,
+        "along",
         "batched",
         "clean",
         "counted",
@@ -128,6 +146,7 @@ class Slot:
         self.counted = True
         self.reads = True
         self.loads: tuple[str, ...] = ()
+        self.along: tuple[Eager, ...] = ()
         self.latency: dict[int, int] = {}
         self.failures: dict[str, int] = {}
         self.site: Site | None = None
@@ -172,6 +191,7 @@ class Slot:
     def add(self, other: Slot) -> None:
         """Add what another thread, which may still be writing, saw of the same statement."""
         self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
+        self.along = self.along or other.along
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for bucket, count in other.latency.copy().items():
@@ -189,6 +209,7 @@ class Slot:
             _counts(self), self.latency.copy(), calls, self.failures.copy(), self.samples.copy()
         )
         fresh = Slot(self.sql, self.home)
+        fresh.along = self.along
         for name, count, known in zip(COUNTS, now.counts, before.counts, strict=True):
             setattr(fresh, name, count - known)
         fresh.latency = _more(now.latency, before.latency)

@@ -127,6 +127,7 @@ def dismiss(recommendation: str, store: str, reason: str, reopen: bool) -> None:
 
 def _lines(found: Info) -> list[str]:
     calls = f"{plural(found.calls, 'call')} of {plural(found.statements, 'statement')}"
+    calls += f" in {plural(found.operations, 'operation')}" if found.operations else ""
     lines = [f"{found.store}: {calls}, {size(found.size_bytes)}, schema {found.schema}", ""]
     for each in found.windows:
         span = f"  {_time(each.since)} to {_time(each.until)}" if each.since and each.until else ""

@@ -27,6 +27,11 @@ class Figure:
         """From a mapping; what is 0 is left out."""
         return cls(kind, name, database, tuple(sorted((key, n) for key, n in counts.items() if n)))
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells one from another; counts with the same key are added."""
+        return self.kind, self.name, self.database
+
     def count(self, name: str) -> int:
         """A count, 0 for what was never counted."""
         return dict(self.counts).get(name, 0)
@@ -41,7 +46,7 @@ def together(figures: Iterable[Figure]) -> tuple[Figure, ...]:
     """One for each kind, name and database, with the sums of the counts."""
     alike: defaultdict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
     for each in figures:
-        alike[each.kind, each.name, each.database].update(dict(each.counts))
+        alike[each.key].update(dict(each.counts))
     return tuple(Figure.of(*key, counts) for key, counts in sorted(alike.items()))
 
 

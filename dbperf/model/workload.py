@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
+from operator import add, attrgetter
 from typing import Any, TypeVar
 
 from dbperf.model.histogram import Latency, merged
@@ -54,7 +56,8 @@ class Access:
     Of lazy, column and loop, what came `FEWEST` times or more in one operation is told. `operation` is ""
     where none was open: then one checkout of a connection is meant. `loader` is the option of SQLAlchemy that
     would load it along, or does: "selectinload(User.posts)". `parent` is the line that loaded the instances.
-    `calls` were made in `operations` of them, and took `nanoseconds` to execute.
+    `calls` were made in `operations` of them, and took `nanoseconds` to execute. `site` and `parent` are
+    places, with no calls of their own.
     """
 
     kind: str
@@ -188,12 +191,15 @@ class Unseen:
     own_calls: int = 0
 
     def __add__(self, other: Unseen) -> Unseen:
-        return Unseen(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+        return Unseen(*map(add, _UNSEEN(self), _UNSEEN(other)))
 
     @property
     def own_seconds(self) -> float:
         """What dbperf itself took of a call, mean; 0.0 where that was not measured."""
         return self.own_ns / self.own_calls / 1e9 if self.own_calls else 0.0
+
+
+_UNSEEN = attrgetter(*(each.name for each in fields(Unseen)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,19 +305,37 @@ def _added(accesses: Sequence[Access]) -> Access:
     )
 
 
-NUMBERS = (
-    "calls",
-    "parameter_sets",
-    "rows",
-    "unread_rows",
-    "errors",
-    "timeouts",
-    "cancellations",
-    "wait_ns",
-    "execute_ns",
-    "fetch_ns",
-)
+_Executions = TypeVar("_Executions", Observed, Statement)
+
+COUNTS = ("calls", "parameter_sets", "rows", "unread_rows", "errors", "timeouts", "cancellations")
+TIMES = ("wait", "execute", "fetch")
+"""Of each, Observed has nanoseconds and Statement seconds."""
+NUMBERS = (*COUNTS, *(f"{name}_ns" for name in TIMES))
 """The fields of Observed that are added up."""
+
+
+def _one_by_one(count: Callable[[Iterable[Any]], Any]) -> Callable[[Iterable[Iterable[Any]]], Any]:
+    return lambda parts: count(chain.from_iterable(parts))
+
+
+_ADDED: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys((*NUMBERS, *(f"{name}_seconds" for name in TIMES)), sum),
+    "latency": merged,
+    "call_sites": _one_by_one(called),
+    "failures": counted,
+    "operations": counted,
+    "accesses": _one_by_one(accessed),
+}
+"""How fields of Observed and of Statement are added up; the others say what it is, or are samples."""
+
+
+def added_up(alike: Sequence[_Executions]) -> _Executions:
+    """The first, with the counts of all."""
+    first = alike[0]
+    if len(alike) == 1:
+        return first
+    names = [each.name for each in fields(first) if each.name in _ADDED]
+    return replace(first, **{name: _ADDED[name](getattr(each, name) for each in alike) for name in names})
 
 
 def combined(observed: Iterable[Observed]) -> list[Observed]:
@@ -326,21 +350,8 @@ def combined(observed: Iterable[Observed]) -> list[Observed]:
 
 
 def _together(observed: Sequence[Observed]) -> Observed:
-    first = observed[0]
     parameters = [each for one in observed for each in one.parameters]
-    return Observed(
-        sql=first.sql,
-        dialect=first.dialect,
-        paramstyle=first.paramstyle,
-        database=first.database,
-        latency=merged(each.latency for each in observed),
-        call_sites=called(site for each in observed for site in each.call_sites),
-        failures=counted(each.failures for each in observed),
-        operations=counted(each.operations for each in observed),
-        accesses=accessed(access for each in observed for access in each.accesses),
-        parameters=tuple(spread(parameters, PARAMETER_SETS_KEPT)),
-        **{name: sum(getattr(each, name) for each in observed) for name in NUMBERS},
-    )
+    return replace(added_up(observed), parameters=tuple(spread(parameters, PARAMETER_SETS_KEPT)))
 
 
 def seen_together(parts: Iterable[Seen]) -> Seen:

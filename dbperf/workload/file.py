@@ -21,11 +21,12 @@ from dbperf.model.workload import Workload
 from dbperf.workload.replacing import replacing
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import check_file, connect, place_of, transaction
-from dbperf.workload.store.counts import counts_of, statement_id, to_row
+from dbperf.workload.store.counts import counts_by_id
 from dbperf.workload.store.describe import describe, keep_samples
 from dbperf.workload.store.read import opened, read_from
 from dbperf.workload.store.rows import Row, put
 from dbperf.workload.store.schema import create
+from dbperf.workload.store.windows import put_counts
 
 
 def save(workload: Workload, path: str | os.PathLike[str]) -> None:
@@ -97,11 +98,10 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
 
 def _fill(connection: Connection, workload: Workload) -> None:
     now, own = time.time(), secrets.randbits(63)
-    describe(connection, workload.statements, now)
+    describe(connection, workload, now)
     keep_samples(connection, workload.statements, now)
-    window = {"starts": tables.minute_of(now), "writer_id": own}
-    counts = {statement_id(each): counts_of(each) for each in workload.statements}
-    put(connection, tables.minute, [{"statement_id": key, **window, **to_row(counts[key])} for key in counts])
+    starts = tables.minute_of(now)
+    put_counts(connection, {(*key, starts): each for key, each in counts_by_id(workload).items()}, own)
     process = {"id": own, "host": socket.gethostname(), "pid": os.getpid(), "flushes": 1}
     times = {"started": int(now), "seen": int(now)}
     put(connection, tables.writer, [{**process, **times, **asdict(workload.coverage)}])

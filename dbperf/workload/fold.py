@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
-from dbperf.model.histogram import merged
+from dbperf.model.runtime import Figure, together
 from dbperf.model.workload import (
+    COUNTS,
     PARAMETER_SETS_KEPT,
+    TIMES,
     Observed,
     Sample,
     Statement,
     Unseen,
     Workload,
-    called,
+    added_up,
     spread,
 )
 from dbperf.statements import Canonical, Template, canonical, template
 
 
-def fold(observed: Iterable[Observed], coverage: Unseen = Unseen()) -> Workload:  # noqa: B008  it is frozen
+def fold(
+    observed: Iterable[Observed],
+    coverage: Unseen = Unseen(),  # noqa: B008  it is frozen
+    figures: Iterable[Figure] = (),
+) -> Workload:
     """The workload of what capture observed, the statements that took longest in total first.
 
     A statement has samples only where parameters were kept: the literals of a SQL string, too, are an
     application's data, and a template has none of them.
     """
-    return merge([Workload(tuple(_statement(each) for each in observed), coverage)])
+    return merge([Workload(tuple(map(_statement, observed)), coverage, figures=tuple(figures))])
 
 
 def merge(workloads: Iterable[Workload]) -> Workload:
@@ -34,14 +41,16 @@ def merge(workloads: Iterable[Workload]) -> Workload:
     alike: defaultdict[tuple[str, str, str], list[Statement]] = defaultdict(list)
     coverage = Unseen()
     notes: dict[str, None] = {}
+    figures: list[Figure] = []
     for workload in workloads:
         for each in workload.statements:
             alike[each.fingerprint, each.dialect, each.database].append(each)
         coverage += workload.coverage
         notes |= dict.fromkeys(workload.notes)
+        figures += workload.figures
     statements = [_together(each) for each in alike.values()]
     statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint))
-    return Workload(tuple(statements), coverage, tuple(notes))
+    return Workload(tuple(statements), coverage, tuple(notes), together(figures))
 
 
 # Keyed by what was sent: an application sends the same strings again and again, and parsing one takes
@@ -59,35 +68,19 @@ def _statement(observed: Observed) -> Statement:
         fingerprint=shape.fingerprint,
         dialect=observed.dialect,
         database=observed.database,
-        calls=observed.calls,
-        parameter_sets=observed.parameter_sets,
-        rows=observed.rows,
-        errors=observed.errors,
-        cancellations=observed.cancellations,
-        execute_seconds=observed.execute_ns / 1e9,
         latency=observed.latency,
         call_sites=observed.call_sites,
+        failures=observed.failures,
+        operations=observed.operations,
+        accesses=observed.accesses,
         samples=tuple(Sample(form.sql, form.arrange(each)) for each in observed.parameters),
+        **{name: getattr(observed, name) for name in COUNTS},
+        **{f"{name}_seconds": getattr(observed, f"{name}_ns") / 1e9 for name in TIMES},
     )
 
 
 def _together(statements: Sequence[Statement]) -> Statement:
-    first = statements[0]
-    return Statement(
-        sql=first.sql,
-        fingerprint=first.fingerprint,
-        dialect=first.dialect,
-        database=first.database,
-        calls=sum(each.calls for each in statements),
-        parameter_sets=sum(each.parameter_sets for each in statements),
-        rows=sum(each.rows for each in statements),
-        errors=sum(each.errors for each in statements),
-        cancellations=sum(each.cancellations for each in statements),
-        execute_seconds=sum(each.execute_seconds for each in statements),
-        latency=merged(each.latency for each in statements),
-        call_sites=called(site for each in statements for site in each.call_sites),
-        samples=_samples(statements),
-    )
+    return replace(added_up(statements), samples=_samples(statements))
 
 
 def _samples(statements: Iterable[Statement]) -> tuple[Sample, ...]:

@@ -7,27 +7,27 @@ import logging
 import os
 import platform
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from dbperf.errors import DbperfError
-from dbperf.model.workload import Observed, Unseen, Writer, combined
+from dbperf.model.workload import Seen, Unseen, Writer, seen_together
+from dbperf.workload.bounds import bounded
 
-_STRINGS_KEPT = 20_000
 _DOUBLINGS = 5  # of the time to the next try, while a sink fails
 
 
 class Source(Protocol):
     """What hands over what it saw since it was last asked."""
 
-    def fresh(self) -> tuple[list[Observed], Unseen]: ...
+    def fresh(self) -> Seen: ...
 
 
 class Sink(Protocol):
     """Where a process writes what it saw. Used by one thread at a time."""
 
-    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+    def write(self, at: float, seen: Seen) -> None:
         """Write all or nothing. Raises to be offered the same again, with more. `at`: seconds since 1970."""
 
     def close(self) -> None: ...
@@ -45,8 +45,7 @@ class Outlet:
     due: float
     sources: list[tuple[Source, Callable[[], object]]] = field(default_factory=list)
     sink: Sink | None = None
-    pending: list[Observed] = field(default_factory=list)
-    unseen: Unseen = field(default_factory=Unseen)
+    pending: Seen = field(default_factory=Seen)
     failures: int = 0
     """In a row."""
     warned: bool = False
@@ -70,12 +69,13 @@ class Outlet:
         """Write what is new and what waits; what cannot be written waits on."""
         try:
             self._collect()
-            if self.pending or self.unseen != Unseen():
-                self.open(now).write(now, self.pending, self.unseen)
-                self.pending, self.unseen, self.failures = [], Unseen(), 0
+            if self.pending:
+                self.open(now).write(now, self.pending)
+                self.pending, self.failures = Seen(), 0
         except Exception as failure:  # noqa: BLE001  never into the application
             self.failures += 1
-            self.unseen += Unseen(flush_failures=1)
+            failed = Seen(unseen=Unseen(flush_failures=1))
+            self.pending = seen_together([self.pending, failed])
             self._warn(failure)
 
     def pause(self) -> float:
@@ -83,18 +83,18 @@ class Outlet:
         return self.seconds * (1 << min(self.failures, _DOUBLINGS)) * random.SystemRandom().uniform(0.9, 1.1)
 
     def _collect(self) -> None:
-        for each in self.sources.copy():
-            source, owner = each
-            gone = owner() is None  # asked first: what it sees until it goes is then in `fresh`
-            observed, unseen = source.fresh()
-            self.pending += observed
-            self.unseen += unseen
-            if gone:
-                self.sources.remove(each)
-        self.pending = combined(self.pending)
-        if excess := self.pending[_STRINGS_KEPT:]:
-            del self.pending[_STRINGS_KEPT:]
-            self.unseen += Unseen(folded_calls=sum(each.calls for each in excess))
+        new: list[Seen] = []
+        try:
+            for each in self.sources.copy():
+                source, owner = each
+                gone = owner() is None  # asked first: what it sees until it goes is then in `fresh`
+                if seen := source.fresh():
+                    new.append(seen)
+                if gone:
+                    self.sources.remove(each)
+        finally:
+            if new:
+                self.pending = bounded(seen_together([self.pending, *new]), self.pending)
 
     def _warn(self, failure: Exception) -> None:
         if self.warned:
@@ -109,7 +109,7 @@ class Outlet:
 
     def start_empty(self) -> None:
         """Forget sink and all: a forked child has nothing to do with what its parent saw."""
-        self.sink, self.pending, self.unseen = None, [], Unseen()
+        self.sink, self.pending = None, Seen()
         self.failures, self.warned = 0, False
         self.sources = [each for each in self.sources if each[1]() is not None]
 

@@ -2,7 +2,7 @@
 
 One line a flush, in JSON, numbered: after a line that could not be written whole, the next has the same
 number and all that was in it. So of lines with one number the last counts, even if the earlier one lacks but
-its line feed. SQL texts and call sites are spelled out once a file, in the line that first needs them.
+its line feed. SQL texts, call sites and names are spelled out once a file, in the line that first needs them.
 
 This is loaded into programs that dbperf knows nothing about: the standard library alone.
 """
@@ -14,18 +14,35 @@ import errno
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import astuple, dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Observed, Unseen, Writer, combined
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import (
+    NUMBERS,
+    Access,
+    CallSite,
+    Counted,
+    Observed,
+    Seen,
+    Unseen,
+    Writer,
+    seen_together,
+)
 from dbperf.workload import values
+from dbperf.workload.keys import access_of, key_of
 
-FORMAT = 1
+FORMAT = 2
 _SUFFIX = ".spool"
 _NAMES_KEPT = 10_000
+_NUMBERS = attrgetter(*NUMBERS)
+
+_Number = Callable[..., int]
+"""Gives a name its number in the file."""
 
 
 class Spool:
@@ -50,7 +67,7 @@ class Spool:
             os.unlink(path)
             raise
 
-    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+    def write(self, at: float, seen: Seen) -> None:
         """Append a line. Raises OSError when it could not be written whole."""
         if os.fstat(self._file).st_nlink == 0:  # the recording is over, and nobody reads on
             return
@@ -62,10 +79,15 @@ class Spool:
             known = self._names.get(name)
             return new.setdefault(name, self._named + len(new)) if known is None else known
 
-        seen = [self._row(each, number) for each in observed]
-        names = [[number, *name] for name, number in new.items()]
-        failures = (unseen.folded_calls, unseen.observer_failures, unseen.flush_failures)
-        self._append({"number": self._number, "at": at, "names": names, "seen": seen, "unseen": failures})
+        line = {
+            "number": self._number,
+            "at": at,
+            "seen": [self._row(each, number) for each in seen.observed],
+            "figures": [_figure(each, number) for each in seen.figures],
+            "unseen": astuple(seen.unseen),
+            "names": [[number, *name] for name, number in new.items()],
+        }
+        self._append(line)
         self._number += 1
         self._named += len(new)
         self._names |= new
@@ -74,19 +96,16 @@ class Spool:
         """Close the file."""
         os.close(self._file)
 
-    def _row(self, each: Observed, number: Callable[..., int]) -> list[Any]:
+    def _row(self, each: Observed, number: _Number) -> list[Any]:
         text = number(each.sql, each.dialect, each.paramstyle, each.database)
-        counts = (
-            each.calls,
-            each.parameter_sets,
-            each.rows,
-            each.errors,
-            each.cancellations,
-            each.execute_ns,
-        )
         sites = [(number(site.file, site.line, site.function), site.calls) for site in each.call_sites]
+        accesses = [
+            (number(key_of(one)), one.operations, one.calls, one.nanoseconds, one.reads)
+            for one in each.accesses
+        ]
+        names = [[(number(name), calls) for name, calls in part] for part in (each.failures, each.operations)]
         samples = [_sample(one) for one in each.parameters] if self._parameters else []
-        return [text, *counts, each.latency.buckets, sites, samples]
+        return [text, _NUMBERS(each), each.latency.buckets, sites, *names, accesses, samples]
 
     def _append(self, line: dict[str, Any]) -> None:
         data = (b"\n" if self._torn else b"") + json.dumps(line, separators=(",", ":")).encode() + b"\n"
@@ -103,6 +122,10 @@ def _header(writer: Writer) -> dict[str, Any]:
         "python": sys.version.split()[0],
         "sqlalchemy": getattr(sys.modules.get("sqlalchemy"), "__version__", ""),
     }
+
+
+def _figure(each: Figure, number: _Number) -> list[Any]:
+    return [number(each.kind, each.name, each.database), [(number(name), n) for name, n in each.counts]]
 
 
 def _sample(parameters: Any) -> list[Any]:
@@ -138,8 +161,7 @@ class Batch:
     """What a process saw until `at` (seconds since 1970) since the batch before."""
 
     at: float
-    observed: tuple[Observed, ...]
-    unseen: Unseen
+    seen: Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +232,7 @@ def _file(batches: Iterable[Batch], minutes: list[list[Batch]]) -> None:
 
 
 def _as_one(batches: list[Batch]) -> Batch:
-    observed = combined(each for batch in batches for each in batch.observed)
-    return Batch(batches[-1].at, tuple(observed), sum((batch.unseen for batch in batches), Unseen()))
+    return Batch(batches[-1].at, seen_together(batch.seen for batch in batches))
 
 
 def _json(line: bytes) -> Any:
@@ -228,32 +249,56 @@ class _Reader:
     def batch(self, line: Any) -> tuple[int, Batch]:
         """A line and its number. Raises KeyError, TypeError, ValueError … for one that is none of ours."""
         self.names |= {number: name for number, *name in line["names"]}
-        observed = tuple(self._observed(row) for row in line["seen"])
-        return int(line["number"]), Batch(float(line["at"]), observed, Unseen(*line["unseen"]))
+        seen = Seen(
+            tuple(self._observed(*row) for row in line["seen"]),
+            tuple(self._figure(*row) for row in line["figures"]),
+            Unseen(*map(int, line["unseen"])),
+        )
+        return int(line["number"]), Batch(float(line["at"]), seen)
 
-    def _observed(self, row: list[Any]) -> Observed:
-        text, *counts, latency, sites, samples = row
-        calls, parameter_sets, rows, errors, cancellations, execute_ns = map(int, counts)
+    def _observed(
+        self,
+        text: int,
+        numbers: Any,
+        latency: Any,
+        sites: Any,
+        failures: Any,
+        operations: Any,
+        accesses: Any,
+        samples: Any,
+    ) -> Observed:
         sql, dialect, paramstyle, database = map(str, self.names[text])
         return Observed(
             sql=sql,
             dialect=dialect,
             paramstyle=paramstyle,
             database=database,
-            calls=calls,
-            parameter_sets=parameter_sets,
-            rows=rows,
-            errors=errors,
-            cancellations=cancellations,
-            execute_ns=execute_ns,
             latency=Latency(tuple((int(bucket), int(count)) for bucket, count in latency)),
             call_sites=tuple(self._site(place, calls) for place, calls in sites),
+            failures=self._counted(failures),
+            operations=self._counted(operations),
+            accesses=tuple(self._access(*each) for each in accesses),
             parameters=tuple(_parameters(*each) for each in samples),
+            **dict(zip(NUMBERS, map(int, numbers), strict=True)),
         )
 
     def _site(self, place: int, calls: int) -> CallSite:
         file, line, function = self.names[place]
         return CallSite(str(file), int(line), str(function), int(calls))
+
+    def _access(self, key: int, *counts: Any) -> Access:
+        return access_of(self._name(key), *map(int, counts))
+
+    def _figure(self, thing: int, counts: Any) -> Figure:
+        kind, name, database = map(str, self.names[thing])
+        return Figure(kind, name, database, self._counted(counts))
+
+    def _counted(self, counts: Any) -> Counted:
+        return tuple((self._name(name), int(number)) for name, number in counts)
+
+    def _name(self, number: int) -> str:
+        (name,) = self.names[number]
+        return str(name)
 
 
 def _parameters(names: list[str] | None, text: str) -> Any:

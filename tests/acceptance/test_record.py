@@ -198,7 +198,7 @@ def test_a_sitecustomize_of_the_programs_own(tmp_path: Path, fails: bool) -> Non
     assert ("ZeroDivisionError" in without.stderr, without.stdout.count("mine")) == (fails, 1)
     assert (without.stdout, without.stderr) == (with_record.stdout, with_record.stderr)
     (spooled,) = read_spools(tmp_path, [])
-    assert [each.calls for batch in spooled.batches for each in batch.observed] == [1]
+    assert [each.calls for batch in spooled.batches for each in batch.seen.observed] == [1]
 
 
 def test_parameters_only_when_asked_for(dbperf: CommandLine) -> None:

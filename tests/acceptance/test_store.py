@@ -17,7 +17,8 @@ import pytest
 from dbperf.embedded import Server
 from dbperf.model.recommendation import Level, Recommendation, Severity, Verification
 from dbperf.model.report import Coverage, Report, Target
-from dbperf.model.workload import Observed, Unseen, Writer
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Observed, Seen, Writer
 from dbperf.workload.file import save
 from dbperf.workload.fold import fold
 from dbperf.workload.store.history import remember
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 NOBODY = 65534 if os.geteuid() == 0 else None  # root may write anywhere
 DAY = 86400
-SEEN = [Observed("select 1", "postgresql", "pyformat", "db/5432/shop", calls=2)]
+SEEN = Seen((Observed("select 1", "postgresql", "pyformat", "db/5432/shop", calls=2),))
+JOB = Seen(figures=(Figure("operation", "job", "", (("calls", 1),)),))
 
 
 def written(file: Path, *ages: float, number: int = 1) -> Path:
     for age in ages:
-        StoreWriter(str(file), Writer(number, "web-1", 4242, 0.0)).write(time.time() - age, SEEN, Unseen())
+        StoreWriter(str(file), Writer(number, "web-1", 4242, 0.0)).write(time.time() - age, SEEN)
     return file
 
 
@@ -59,7 +61,7 @@ def test_a_history_from_its_first_day_on(dbperf: CommandLine) -> None:
     pruned = "2 minute rows and 1 hour row rolled up, 0 day rows and 0 statements dropped"
     assert said(dbperf, "prune") == f"dbperf: dbperf.sqlite: {pruned}"
     info = json.loads(dbperf("store", "info", "--format", "json").stdout)
-    assert (info["calls"], info["schema"], info["processes"]) == (6, HEAD, 1)
+    assert (info["calls"], info["operations"], info["schema"], info["processes"]) == (6, 0, HEAD, 1)
     assert [each["rows"] for each in info["windows"]] == [1, 1, 1]
     assert not any(each["due"] for each in info["windows"])
     back = f"dbperf: dbperf.sqlite: schema {HEAD} -> 0001"
@@ -69,7 +71,7 @@ def test_a_history_from_its_first_day_on(dbperf: CommandLine) -> None:
 
 def test_recordings_are_merged_into_a_history(dbperf: CommandLine) -> None:
     for name in ("monday.sqlite", "tuesday.sqlite"):
-        save(fold(SEEN), dbperf.folder / name)
+        save(fold(SEEN.observed), dbperf.folder / name)
     for _ in range(2):
         done = dbperf("store", "merge", "monday.sqlite", "tuesday.sqlite", "--into", "all.sqlite")
         assert done.stderr.splitlines() == [
@@ -102,11 +104,12 @@ def test_a_fleets_store(dbperf: CommandLine, server: Server, database: str) -> N
     assert "run dbperf store upgrade" in dbperf.refused("store", "info", url)
     assert said(dbperf, "upgrade", url).endswith(f"/{database}: made, schema {HEAD}")
     sink = StoreWriter(url, Writer(1, "web-1", 4242, 0.0))
-    sink.write(0.0, SEEN, Unseen())
+    sink.write(0.0, SEEN)
+    sink.write(0.0, JOB)
     sink.close()
     assert said(dbperf, "prune", url).endswith(", 0 day rows and 0 statements dropped")
     info = dbperf("store", "info", url).stdout
-    assert f"/{database}: 2 calls of 1 statement" in info
+    assert f"/{database}: 2 calls of 1 statement in 1 operation, " in info
     assert "web-1 4242" in info
 
 
@@ -155,25 +158,26 @@ def test_a_store_of_somebody_else(dbperf: CommandLine) -> None:
 FULL = """
 import resource, signal, sys
 from dbperf.errors import StoreError
-from dbperf.model.workload import Observed, Unseen, Writer
+from dbperf.model.workload import Observed, Seen, Unseen, Writer
 from dbperf.workload.store.read import read
 from dbperf.workload.store.writer import StoreWriter
 
 def seen(calls):
-    return [Observed(f"SELECT * FROM t{n}", "sqlite", "qmark", "/shop", calls=calls) for n in range(800)]
+    texts = (f"SELECT * FROM t{number}" for number in range(800))
+    return tuple(Observed(each, "sqlite", "qmark", "/shop", calls=calls) for each in texts)
 
 sink = StoreWriter("s.sqlite", Writer(1, "h", 1, 0.0))
-sink.write(1e9, seen(1), Unseen())
+sink.write(1e9, Seen(seen(1)))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 unlimited = resource.RLIM_INFINITY
 resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, unlimited))
 for _ in range(2):
     try:
-        sink.write(1e9 + 60, seen(2), Unseen())
+        sink.write(1e9 + 60, Seen(seen(2)))
     except StoreError as error:
         print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
-sink.write(1e9 + 120, seen(3), Unseen(0, 0, 2))
+sink.write(1e9 + 120, Seen(seen(3), unseen=Unseen(flush_failures=2)))
 print(sum(each.calls for each in read("s.sqlite").statements))
 """
 

@@ -115,7 +115,7 @@ def main() -> None:
             for way in sorted(ways, reverse=bool(number % 2)):
                 spent[way].append(run(command, ways[way]))
         spools = list(read_spools(Path(folder), []))
-        calls = sum(each.calls for one in spools for batch in one.batches for each in batch.observed)
+        calls = sum(each.calls for one in spools for batch in one.batches for each in batch.seen.observed)
         recorded = (sys.executable, "-m", "dbperf", "record", "-o", f"{folder}/out.sqlite", "--", *command)
         whole = [statistics.median(whole_of(each) for _ in range(5)) for each in (command, recorded)]
     report(spent, calls)

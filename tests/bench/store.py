@@ -19,34 +19,36 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import Table
+from sqlalchemy import Connection
 
 from dbperf.embedded import start
 from dbperf.model.histogram import Latency, bucket_of
-from dbperf.model.workload import CallSite, Observed, Unseen, Writer
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Access, CallSite, Observed, Seen, Workload, Writer
 from dbperf.workload.fold import fold
-from dbperf.workload.store import tables
 from dbperf.workload.store.connect import connect, place_of, transaction
-from dbperf.workload.store.counts import Counts, counts_of, statement_id, to_row
+from dbperf.workload.store.counts import Counts, counts_by_id
 from dbperf.workload.store.describe import describe
 from dbperf.workload.store.info import info
 from dbperf.workload.store.merge import merge
 from dbperf.workload.store.prune import prune
 from dbperf.workload.store.read import read
-from dbperf.workload.store.rows import Row, put
 from dbperf.workload.store.schema import create
+from dbperf.workload.store.tables import SECONDS
 from dbperf.workload.store.upgrade import upgrade
+from dbperf.workload.store.windows import WindowKey, put_counts
 from dbperf.workload.store.writer import StoreWriter
 
 DAY = 86400
 TOUCHED = 20
 """Statements that a process of the fleet runs in a second."""
+OPERATIONS = 100
 MINUTE_MEAN = 5_000_000 / 1440 / sum(1 / rank for rank in range(1, 10_001))
 """Calls a minute of the most frequent of 10,000 statements, where all make 5 million calls a day."""
 
@@ -67,8 +69,35 @@ def observed(number: int, calls: int, draw: random.Random) -> Observed:
     lines = range(1 + number % 3)
     sites = tuple(CallSite(file, number + each, view, max(1, calls // 2**each)) for each in lines)
     nanoseconds = int(calls * math.exp(13 + number % 5))
-    counts = (calls, calls, 3 * calls, 0, 0, nanoseconds, Latency.of(latency), sites)
-    return Observed(sql(number), "postgresql", "format", "db.example.com/5432/shop", *counts)
+    operations = tuple(
+        (f"GET /view/{(number + each) % OPERATIONS}", max(1, calls // 2**each)) for each in lines
+    )
+    access = Access("loop", operations[0][0], sites[0].at(0), "", None, calls // 10, calls, nanoseconds)
+    return Observed(
+        sql(number),
+        "postgresql",
+        "format",
+        "db.example.com/5432/shop",
+        calls=calls,
+        parameter_sets=calls,
+        rows=3 * calls,
+        unread_rows=calls // 9,
+        wait_ns=nanoseconds // 100,
+        execute_ns=nanoseconds,
+        fetch_ns=nanoseconds // 7,
+        latency=Latency.of(latency),
+        call_sites=sites,
+        operations=operations,
+        accesses=(access,) if number % 10 == 0 else (),
+    )
+
+
+def operation(number: int, calls: int) -> Figure:
+    """What an operation of the application did."""
+    latency = Counter(f"whole.{140 + number % 20 + each % 7}" for each in range(min(calls, 300)))
+    times = {"whole_ns": 50_000_000 * calls, "execute_ns": 9_000_000 * calls}
+    counts = {"calls": calls, "statements": 12 * calls, **times, **latency}
+    return Figure.of("operation", f"GET /view/{number}", "", counts)
 
 
 # --- a fleet
@@ -92,7 +121,7 @@ def flushing(url: str, number: int, seconds: int) -> tuple[int, list[float]]:
             made += sum(each.calls for each in pending[-TOUCHED:])
         began = time.perf_counter()
         try:
-            sink.write(time.time(), pending, Unseen())
+            sink.write(time.time(), Seen(tuple(pending)))
             pending = []
         except Exception as error:  # noqa: BLE001  what a flusher does too: it is offered again
             print("a flush failed:", error)
@@ -127,45 +156,59 @@ def fill(file: Path, statements: int, days: int, writers: int) -> int:
     draw = random.Random(1)
     now = int(time.time()) // DAY * DAY + DAY
     minutes, hours = now - 3 * 3600, now - 3 * DAY
-    windows = [(tables.day, at) for at in range(now - days * DAY, hours, DAY)]
-    windows += [(tables.hour, at) for at in range(hours, minutes, 3600)]
+    windows = [(2, at, 1) for at in range(now - days * DAY, hours, DAY)]
+    windows += [(1, at, 1) for at in range(hours, minutes, 3600)]
+    windows += [(0, at, writer) for at in range(minutes, now, 60) for writer in range(2, 2 + writers)]
+    operations = fold([], figures=[operation(number, 300) for number in range(OPERATIONS)])
     calls = 0
     with connect(place_of(file), "new") as connection, transaction(connection):
         create(connection)
         for rank in range(1, statements + 1):
-            (statement,) = fold([observed(rank, 300, draw)]).statements
-            describe(connection, [statement], now)
-            base = counts_of(statement)
-            rows: dict[Table, list[Row]] = {each: [] for each in tables.SECONDS}
-            key = statement_id(statement)
-            for table, at in windows:
-                mean = MINUTE_MEAN / rank * tables.SECONDS[table] / 60
-                calls += add(rows[table], base, (key, at, 1), mean, draw)
-            for at in range(minutes, now, 60):
-                for writer in range(2, 2 + writers):
-                    calls += add(
-                        rows[tables.minute], base, (key, at, writer), MINUTE_MEAN / rank / writers, draw
-                    )
-            for table, new in rows.items():
-                put(connection, table, new)
+            workload = fold([observed(rank, 300, draw)])
+            calls += add(connection, workload, windows, MINUTE_MEAN / rank, writers, draw)
+        add(connection, operations, windows, MINUTE_MEAN / OPERATIONS, writers, draw)
     with closing(sqlite3.connect(file)) as database:  # as prune does, once a day
         database.execute("VACUUM")
     return calls
 
 
-def add(rows: list[Row], base: Counts, key: tuple[int, int, int], mean: float, draw: random.Random) -> int:
-    """A row of a window, if the statement ran in it."""
-    calls = poisson(mean, draw)
-    if calls:
-        share = [bucket for bucket, count in base.latency.items() for _ in range(count)]
-        drawn = Counter(draw.choices(share, k=min(calls, 300)))
-        numbers = Counter({name: count * calls // 300 for name, count in base.numbers.items()})
-        numbers["calls"] = calls
-        latency = Counter({bucket: -(-count * calls // min(calls, 300)) for bucket, count in drawn.items()})
-        sites = Counter({site: -(-count * calls // 300) for site, count in base.sites.items()})
-        ids = dict(zip(("statement_id", "starts", "writer_id"), key, strict=True))
-        rows.append({**ids, **to_row(Counts(numbers, latency, sites))})
-    return calls
+def add(
+    connection: Connection,
+    workload: Workload,
+    windows: Sequence[tuple[int, int, int]],
+    minute_mean: float,
+    writers: int,
+    draw: random.Random,
+) -> int:
+    """Rows of what is in a workload, 300 calls each, in the windows that it ran in; the calls there."""
+    describe(connection, workload, windows[-1][1])
+    rows: defaultdict[tuple[int, int], dict[WindowKey, Counts]] = defaultdict(dict)
+    made = 0
+    for key, base in counts_by_id(workload).items():
+        for size, at, writer in windows:
+            seconds = (60, 3600, DAY)[size]
+            calls = poisson(minute_mean * seconds / 60 / (1 if size else writers), draw)
+            if calls:
+                rows[size, writer][(*key, at)] = scaled(base, calls, draw)
+                made += calls
+    for (size, writer), counts in rows.items():
+        put_counts(connection, counts, writer, size=size)
+    return made
+
+
+def scaled(base: Counts, calls: int, draw: random.Random) -> Counts:
+    """What 300 calls count, for another number of them; their latencies differ."""
+    numbers = Counter({name: count * calls // 300 for name, count in base.numbers.items()})
+    texts = {
+        name: Counter({key: -(-count * calls // 300) for key, count in counts.items()})
+        for name, counts in base.texts.items()
+    }
+    if "latency" in texts:
+        drawn = Counter(draw.choices(list(base.texts["latency"].elements()), k=min(calls, 300)))
+        texts["latency"] = Counter(
+            {key: -(-count * calls // min(calls, 300)) for key, count in drawn.items()}
+        )
+    return Counts(numbers, texts)
 
 
 def poisson(mean: float, draw: random.Random) -> int:
@@ -230,7 +273,7 @@ def hour_of(file: Path, calls: int, processes: int, statements: int, at: float) 
         for minute in range(60):
             ran = Counter(draw.choices(range(statements), weights, k=calls // processes // 60))
             seen = [observed(number, count, draw) for number, count in ran.items()]
-            sink.write(at + 60 * minute, seen, Unseen())
+            sink.write(at + 60 * minute, Seen(tuple(seen)))
 
 
 def million() -> None:
@@ -255,7 +298,7 @@ def million() -> None:
 def occupied(where: str) -> str:
     with connect(place_of(where), "read") as connection, transaction(connection):
         rows, octets = 0, 0
-        for each in tables.SECONDS:
+        for each in SECONDS:
             query = SIZES[connection.dialect.name].format(each.name)
             number, size = connection.exec_driver_sql(query).one()
             if number:  # an emptied partition is dropped when its time has passed

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from alembic.migration import MigrationContext
 from dbperf.embedded import Server
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Observed, Unseen, Writer
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Access, CallSite, Observed, Seen, Unseen, Writer
 from dbperf.workload.fold import fold
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import connect, place_of, transaction
@@ -32,6 +34,7 @@ from dbperf.workload.store.upgrade import upgrade
 from dbperf.workload.store.writer import StoreWriter
 
 DAY = 86400
+NONE = Unseen()
 Database = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -56,10 +59,20 @@ def writer(url: str, number: int = 1, **options: Any) -> StoreWriter:
 def observed(number: int = 0, calls: int = 1, **values: Any) -> Observed:
     latency = Latency(((40 + number, calls),))
     sites = (CallSite("/srv/a.py", number, "f", calls),)
-    counts = (calls, calls, 2 * calls, 0, 0, 500_000_000 * calls, latency, sites)
-    return Observed(
-        f"SELECT * FROM t{number} WHERE a = %s", "postgresql", "format", "d/5/shop", *counts, **values
-    )
+    counts = {"calls": calls, "parameter_sets": calls, "rows": 2 * calls, "execute_ns": 500_000_000 * calls}
+    loop = Access("loop", "GET /a", CallSite("/srv/a.py", number, "f", 0), "", None, calls, calls, 9 * calls)
+    names = {"operations": (("GET /a", calls),), "failures": (("QueryCanceled", calls),), "accesses": (loop,)}
+    given = {**counts, **names, "latency": latency, "call_sites": sites, **values}
+    return Observed(f"SELECT * FROM t{number} WHERE a = %s", "postgresql", "format", "d/5/shop", **given)
+
+
+def figure(name: str = "GET /a", calls: int = 1) -> Figure:
+    counts = {"calls": calls, "whole_ns": 10**9 * calls, "whole.230": calls, "marker half way": calls}
+    return Figure.of("operation", name, "", counts)
+
+
+def seen_of(observed: Iterable[Observed], unseen: Unseen = NONE, *figures: Figure) -> Seen:
+    return Seen(tuple(observed), figures, unseen)
 
 
 def calls(url: str) -> int:
@@ -69,10 +82,11 @@ def calls(url: str) -> int:
 def test_a_workload_comes_back(store: str, watcher: Database) -> None:
     sink = writer(store, private=True)
     seen = [observed(number, parameters=((number,),)) for number in range(5)]
-    sink.write(0.0, seen, Unseen(1, 2, 3))
-    sink.write(0.0, seen[:2], Unseen(1))
+    sink.write(0.0, seen_of(seen, Unseen(1, 2, 3), figure(), figure("a\0b")))
+    sink.write(0.0, seen_of(seen[:2], Unseen(1), figure(calls=2)))
     sink.close()
-    assert read(store) == fold(seen + seen[:2], Unseen(2, 2, 3))
+    figures = [figure(calls=3), figure("a\\x00b")]
+    assert read(store) == fold(seen + seen[:2], Unseen(2, 2, 3), figures)
     assert sum(each.latency.count for each in read(store, detailed=2).statements) == 4
     # The server's clock tells the window, whatever the host's.
     (fresh,) = watcher.execute("select bool_and(starts > extract(epoch from now()) - 120) from dbperf.minute")
@@ -85,11 +99,30 @@ def test_a_workload_comes_back(store: str, watcher: Database) -> None:
 def test_the_migrations_make_the_tables(store: str) -> None:
     with connect(place_of(store), "read") as connection, transaction(connection):
         connection.dialect.default_schema_name = tables.SCHEMA
-        partition = {
-            "include_object": lambda _item, name, *_: not name.startswith(("minute_", "hour_", "day_"))
-        }
-        context = MigrationContext.configure(connection, opts=partition)
+        partition = re.compile(r"(figure_)?(minute|hour|day)_(rest|\d+)")
+        tables_alone = {"include_object": lambda _item, name, *_: not partition.fullmatch(name)}
+        context = MigrationContext.configure(connection, opts=tables_alone)
         assert compare_metadata(context, tables.metadata) == []
+
+
+def test_what_an_older_store_holds_stays(store: str, watcher: Database) -> None:
+    """Also in partitions that were made before, and for a process that goes on writing."""
+    upgrade(store, "0002")
+    watcher.execute("set search_path = dbperf")
+    watcher.execute("insert into statement values (7, 'SELECT $1', 'abc', 'sqlite', '/shop', 60)")
+    watcher.execute("insert into writer values (1, 'host', 2, 60, 90, 3, 4, 5, 6)")
+    for starts in (60, int(time.time()) // 60 * 60):
+        row = "(7, %s, 1, 10, 10, 20, 1, 2, 5000000000, '40*10', '')"
+        watcher.execute(f"insert into minute values {row}".encode(), (starts,))
+    assert upgrade(store) == ("0002", tables.HEAD)
+    sink = writer(store)
+    sink.write(0.0, seen_of([observed()], NONE, figure()))
+    sink.close()
+    workload = read(store)
+    calls = {each.sql: each.calls for each in workload.statements}
+    assert calls == {"SELECT $1": 20, "SELECT * FROM t0 WHERE a = $1": 1}
+    assert workload.figures == (figure(),)
+    assert workload.coverage == Unseen(folded_calls=4, observer_failures=5, flush_failures=6)
 
 
 def test_a_store_that_nobody_made_says_once_what_to_run(psycopg_url: str) -> None:
@@ -97,11 +130,11 @@ def test_a_store_that_nobody_made_says_once_what_to_run(psycopg_url: str) -> Non
     says = r"/test_\d+: there is no dbperf store that this user may use: run dbperf store upgrade$"
     for _ in range(2):
         with pytest.raises(StoreError, match=says):
-            sink.write(0.0, [observed()], Unseen())
+            sink.write(0.0, seen_of([observed()]))
     with pytest.raises(StoreError, match=says):
         read(psycopg_url)
     upgrade(psycopg_url)
-    sink.write(0.0, [observed(calls=2)], Unseen())
+    sink.write(0.0, seen_of([observed(calls=2)]))
     sink.close()
     assert calls(psycopg_url) == 2
 
@@ -111,12 +144,12 @@ def test_a_role_without_rights_is_told_so(store: str, watcher: Database) -> None
     try:
         sink = writer(store.replace("postgres@", "stranger@"))
         with pytest.raises(StoreError, match=r"no dbperf store that this user may use"):
-            sink.write(0.0, [observed()], Unseen())
+            sink.write(0.0, seen_of([observed()]))
         watcher.execute("grant usage on schema dbperf to stranger")
         with pytest.raises(StoreError, match=r"no permission: the store belongs to another user$"):
-            sink.write(0.0, [observed()], Unseen())
+            sink.write(0.0, seen_of([observed()]))
         watcher.execute("grant select, insert, update on all tables in schema dbperf to stranger")
-        sink.write(0.0, [observed()], Unseen())
+        sink.write(0.0, seen_of([observed()]))
         sink.close()
         assert calls(store) == 1
     finally:
@@ -126,12 +159,12 @@ def test_a_role_without_rights_is_told_so(store: str, watcher: Database) -> None
 
 def test_a_writer_comes_back_after_its_connection_was_ended(store: str, watcher: Database) -> None:
     sink = writer(store)
-    sink.write(0.0, [observed()], Unseen())
+    sink.write(0.0, seen_of([observed()]))
     others = "datname = current_database() and pid <> pg_backend_pid()"
     watcher.execute(f"select pg_terminate_backend(pid, 5000) from pg_stat_activity where {others}")
     with pytest.raises(StoreError):
-        sink.write(0.0, [observed()], Unseen())
-    sink.write(0.0, [observed()], Unseen())
+        sink.write(0.0, seen_of([observed()]))
+    sink.write(0.0, seen_of([observed()]))
     sink.close()
     assert calls(store) == 2
 
@@ -186,17 +219,18 @@ def test_a_commit_whose_answer_never_came_counts_once(
 
     with proxy(server, lost) as port:
         sink = writer(f"postgresql://postgres@127.0.0.1:{port}/{database}")
-        sink.write(0.0, [observed()], Unseen())
+        sink.write(0.0, seen_of([observed()], NONE, figure()))
         lose = True
         with pytest.raises(StoreError):
-            sink.write(0.0, [observed(calls=10)], Unseen(folded_calls=1))
+            sink.write(0.0, seen_of([observed(calls=10)], Unseen(folded_calls=1), figure(calls=10)))
         deadline = time.monotonic() + 30
         while calls(store) != 11:  # the server did commit
             assert time.monotonic() < deadline
         lose = False
-        sink.write(0.0, [observed(calls=12), observed(1, 3)], Unseen(1, flush_failures=1))
+        unseen = Unseen(folded_calls=1, flush_failures=1)
+        sink.write(0.0, seen_of([observed(calls=12), observed(1, 3)], unseen, figure(calls=12)))
         sink.close()
-    assert read(store) == fold([observed(calls=13), observed(1, 3)], Unseen(1, flush_failures=1))
+    assert read(store) == fold([observed(calls=13), observed(1, 3)], unseen, [figure(calls=13)])
 
 
 def test_of_many_upgrades_one_does_it(psycopg_url: str) -> None:
@@ -215,7 +249,7 @@ def write_on(url: str, number: int, seconds: float) -> int:
             pending.append(observed(made % 7, number))
             made += number
         try:
-            sink.write(0.0, pending, Unseen())
+            sink.write(0.0, seen_of(pending))
             pending = []
         except StoreError:
             assert time.monotonic() < end + 30
@@ -243,7 +277,7 @@ def test_old_windows_are_rolled_up_and_their_partitions_dropped(
     file = str(tmp_path / "old.sqlite")
     now = time.time()
     for age in (0, 3 * 3600, 5 * DAY, 5 * DAY + 60, 40 * DAY, 100 * DAY):
-        writer(file, 7).write(now - age, [observed(calls=2), observed(1)], Unseen(1))
+        writer(file, 7).write(now - age, seen_of([observed(calls=2), observed(1)], Unseen(1), figure()))
     watcher.execute(
         "create table dbperf.minute_20200101 partition of dbperf.minute for values from (0) to (60)"
     )
@@ -252,9 +286,9 @@ def test_old_windows_are_rolled_up_and_their_partitions_dropped(
     expected = read(file)
     assert read(store) == expected
     done = prune(store)
-    assert (done.minutes, done.days) == (10, 2)
+    assert (done.minutes, done.days) == (15, 3)
     assert prune(store) == Pruned(0, 0, 0, 0)
-    assert read(store) == fold([observed(calls=10), observed(1, 5)], Unseen(6))
+    assert read(store) == fold([observed(calls=10), observed(1, 5)], Unseen(6), [figure(calls=5)])
     names = [
         name for (name,) in watcher.execute("select relname from pg_class where relname like 'minute%2%'")
     ]

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from dbperf.errors import StoreError
-from dbperf.model.workload import Observed, Unseen, Writer
+from dbperf.model.workload import Observed, Seen, Unseen, Writer
 from dbperf.workload.file import load
 from dbperf.workload.fold import fold
 from dbperf.workload.store.writer import StoreWriter
 
 
-def seen(count: int, calls: int = 1) -> list[Observed]:
-    return [Observed(f"SELECT * FROM t{n}", "sqlite", "qmark", "/shop", calls=calls) for n in range(count)]
+def seen(count: int, calls: int = 1) -> tuple[Observed, ...]:
+    texts = (f"SELECT * FROM t{number}" for number in range(count))
+    return tuple(Observed(each, "sqlite", "qmark", "/shop", calls=calls) for each in texts)
 
 
 @pytest.fixture
@@ -35,14 +36,14 @@ def small(tmp_path: Path) -> Iterator[Path]:
 def test_what_was_seen_waits_until_there_is_room(small: Path) -> None:
     filler, file = small / "filler", small / "store.sqlite"
     sink = StoreWriter(str(file), Writer(1, "host", 1, 0.0))
-    sink.write(1e9, seen(10), Unseen())
+    sink.write(1e9, Seen(seen(10)))
     with filler.open("wb", buffering=0) as other, contextlib.suppress(OSError):
         while other.write(bytes(4096)):
             pass
     for _ in range(2):
         with pytest.raises(StoreError, match=r": cannot be written: the disk is full$"):
-            sink.write(1e9 + 60, seen(100, calls=2), Unseen())
+            sink.write(1e9 + 60, Seen(seen(100, calls=2)))
     filler.unlink()
-    sink.write(1e9 + 120, seen(100, calls=3), Unseen(flush_failures=2))
+    sink.write(1e9 + 120, Seen(seen(100, calls=3), unseen=Unseen(flush_failures=2)))
     assert load(file) == fold([*seen(10), *seen(100, calls=3)], Unseen(flush_failures=2))
     assert [path.name for path in small.iterdir()] == ["store.sqlite"]

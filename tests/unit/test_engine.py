@@ -137,6 +137,16 @@ def test_every_keyword_of_sqlalchemy_passes_through() -> None:
         dbperf.create_engine("sqlite://", no_such_keyword=1)
 
 
+def test_an_engine_unlike_any_other_works_without_dbperf(caplog: pytest.LogCaptureFixture) -> None:
+    engine = sa.create_engine("sqlite://")
+    del engine.dialect.paramstyle
+    handle = dbperf.instrument(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    assert handle.workload().statements == ()
+    assert caplog.messages == ["an engine cannot be measured (AttributeError)"]
+
+
 def test_instrument_is_idempotent() -> None:
     engine = sa.create_engine("sqlite://")
     handle = dbperf.instrument(engine, Settings(capture_parameters=True))

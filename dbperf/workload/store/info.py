@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select, text
 
+from dbperf.model.runtime import Operation
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import place_of
 from dbperf.workload.store.history import Advice, advice
 from dbperf.workload.store.prune import Retention, limits
 from dbperf.workload.store.read import opened
 from dbperf.workload.store.schema import check
+from dbperf.workload.store.tables import STATEMENTS
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The rows of a table of windows and the time they span, seconds since 1970; None where it is empty.
+    """The rows of windows of one size and the time they span, seconds since 1970; None where there are none.
 
     `due` rows are old enough to be rolled up, or to expire.
     """
@@ -47,6 +50,7 @@ class Info:
     schema: str
     size_bytes: int
     statements: int
+    operations: int
     calls: int
     windows: tuple[Windows, ...]
     processes: int
@@ -68,8 +72,9 @@ def info(where: str | os.PathLike[str], retention: Retention = Retention()) -> I
             schema=tables.HEAD,
             size_bytes=place.file.stat().st_size if place.file else _size(connection),
             statements=_count(connection, tables.statement),
-            calls=sum(_calls(connection, each) for each in due),
-            windows=tuple(_windows(connection, each, before) for each, before in due.items()),
+            operations=_count(connection, tables.figure, tables.figure.c.kind == Operation.KIND),
+            calls=sum(_calls(connection, each) for each in STATEMENTS.windows),
+            windows=tuple(map(partial(_windows, connection), range(len(due)), due)),
             processes=_count(connection, tables.writer, tables.writer.c.host != ""),
             writers=_writers(connection, now - 3600),
             recommendations=tuple(advice(connection)),
@@ -86,11 +91,19 @@ def _calls(connection: Connection, window: Table) -> int:
     return int(connection.execute(select(func.coalesce(func.sum(window.c.calls), 0))).scalar_one())
 
 
-def _windows(connection: Connection, window: Table, before: int) -> Windows:
-    starts = window.c.starts
-    span = select(func.count(), func.min(starts), func.max(starts) + tables.SECONDS[window])
-    rows, since, until = connection.execute(span).one()
-    return Windows(window.name, rows, since, until, _count(connection, window, starts < before))
+def _windows(connection: Connection, size: int, before: int) -> Windows:
+    rows, since, until, due = 0, list[int](), list[int](), 0
+    for window in (family.windows[size] for family in tables.FAMILIES):
+        starts = window.c.starts
+        span = select(func.count(), func.min(starts), func.max(starts) + tables.SECONDS[window])
+        number, first, last = connection.execute(span).one()
+        rows += number
+        due += _count(connection, window, starts < before)
+        if number:
+            since.append(first)
+            until.append(last)
+    name = STATEMENTS.windows[size].name
+    return Windows(name, rows, min(since, default=None), max(until, default=None), due)
 
 
 def _writers(connection: Connection, since: float) -> tuple[Process, ...]:

@@ -20,6 +20,7 @@ from dbperf.workload.store.read import opened
 from dbperf.workload.store.recording import add_spooled
 from dbperf.workload.store.rows import keep, put
 from dbperf.workload.store.schema import check, create
+from dbperf.workload.store.tables import STATEMENTS
 
 _CHUNK = 1000
 
@@ -60,12 +61,12 @@ def merge(into: str | os.PathLike[str], source: str | os.PathLike[str]) -> Merge
         private = origin.execute(select(tables.sample.c.digest).limit(1)).first() is not None
         with _opened(into, private=private) as connection:
             _admit(connection, content, into, source)
-            for table in (tables.statement, tables.site, tables.sample):
+            for table in (tables.statement, tables.site, tables.label, tables.figure, tables.sample):
                 _copy(origin, connection, table)
             for window in tables.SECONDS:
-                _copy(origin, connection, window, newer="calls")
+                _copy(origin, connection, window, newer="counted")
             _copy(origin, connection, tables.writer, newer="flushes")
-        sums = [origin.execute(select(func.sum(window.c.calls))).scalar() for window in tables.SECONDS]
+        sums = [origin.execute(select(func.sum(window.c.calls))).scalar() for window in STATEMENTS.windows]
         statements = origin.execute(select(func.count()).select_from(tables.statement)).scalar_one()
     return Merged(statements, sum(int(each or 0) for each in sums))
 
@@ -75,7 +76,7 @@ def _merge_spools(into: str | os.PathLike[str], folder: Path) -> Merged:
     spooled = list(read_spools(folder, skipped))
     if not spooled:
         raise StoreError(f"{folder}: no spool of dbperf record in this folder")
-    private = any(each.parameters for one in spooled for batch in one.batches for each in batch.observed)
+    private = any(each.parameters for one in spooled for batch in one.batches for each in batch.seen.observed)
     content = _Content({each.writer.id: math.inf for each in spooled}, 0)
     with _opened(into, private=private) as connection:
         _admit(connection, content, into, folder)

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, Table, func, select, text
 
-from dbperf.workload.store.tables import day, hour, minute
+from dbperf.workload.store.tables import SECONDS
 
-_FORMS = {minute: "%Y%m%d", hour: "%Y%m", day: "%Y"}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_FORMS = {_MINUTE: "%Y%m%d", _HOUR: "%Y%m", _DAY: "%Y"}
 """A partition is a day of minutes, a month of hours, a year of days; it is named after its start."""
-_AHEAD = {minute: 7, hour: 2, day: 1}
+_LONGEST = {_MINUTE: 1, _HOUR: 31, _DAY: 366}
+"""How many days it may be long."""
+_AHEAD = {_MINUTE: 7, _HOUR: 2, _DAY: 1}
 """How many of them are made ahead."""
 
 
@@ -23,8 +26,8 @@ def make_partitions(connection: Connection) -> None:
     """
     known = partitions(connection)
     now = _now(connection)
-    for window, ahead in _AHEAD.items():
-        for name, start, end in _spans(window, now, ahead):
+    for window in SECONDS:
+        for name, start, end in _spans(window, now):
             if name not in known and not _holds(connection, f"{window.name}_rest", start, end):
                 # Attached, for making it in place would wait for all who read or write the table.
                 connection.execute(text(f"CREATE TABLE {name} (LIKE {window.name} INCLUDING ALL)"))
@@ -37,7 +40,8 @@ def drop_partitions(connection: Connection) -> list[str]:
 
     The caller keeps writers out.
     """
-    current = {name for window in _AHEAD for name, _, _ in _spans(window, _now(connection), _AHEAD[window])}
+    now = _now(connection)
+    current = {name for window in SECONDS for name, _, _ in _spans(window, now)}
     gone = [name for name in partitions(connection) if name not in current and not _holds(connection, name)]
     for name in gone:
         connection.execute(text(f"DROP TABLE {name}"))
@@ -61,20 +65,21 @@ def _now(connection: Connection) -> datetime:
     return now.astimezone(UTC)
 
 
-def _spans(window: Table, now: datetime, ahead: int) -> Iterator[tuple[str, int, int]]:
+def _spans(window: Table, now: datetime) -> Iterator[tuple[str, int, int]]:
     """Name, start and end of the current partition of a table and of those ahead."""
-    start = _start(window, now)
-    for _ in range(ahead + 1):
-        end = _start(window, start + timedelta(days={minute: 1, hour: 31, day: 366}[window]))
-        yield f"{window.name}_{start:{_FORMS[window]}}", int(start.timestamp()), int(end.timestamp())
+    size = SECONDS[window]
+    start = _start(size, now)
+    for _ in range(_AHEAD[size] + 1):
+        end = _start(size, start + timedelta(days=_LONGEST[size]))
+        yield f"{window.name}_{start:{_FORMS[size]}}", int(start.timestamp()), int(end.timestamp())
         start = end
 
 
-def _start(window: Table, at: datetime) -> datetime:
+def _start(size: int, at: datetime) -> datetime:
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    if window is hour:
+    if size == _HOUR:
         return midnight.replace(day=1)
-    return midnight.replace(month=1, day=1) if window is day else midnight
+    return midnight.replace(month=1, day=1) if size == _DAY else midnight
 
 
 def _holds(connection: Connection, name: str, start: int = 0, end: int = 1 << 62) -> bool:

@@ -16,11 +16,13 @@ from sqlalchemy import Connection, Row, Table, delete, exists, func, select, upd
 from dbperf.model.workload import Unseen
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import place_of, telling
-from dbperf.workload.store.counts import from_row, to_row
+from dbperf.workload.store.counts import from_row, named_in
 from dbperf.workload.store.partitions import drop_partitions, make_partitions
-from dbperf.workload.store.read import SAMPLES, opened, ranked_samples, totals
+from dbperf.workload.store.read import SAMPLES, opened, ranked_samples
 from dbperf.workload.store.rows import keep, put
 from dbperf.workload.store.schema import check
+from dbperf.workload.store.tables import FIGURES, STATEMENTS, Family
+from dbperf.workload.store.windows import put_counts, totals
 
 _CHUNK = 1000
 _WASTE = 0.25
@@ -50,15 +52,15 @@ class Pruned:
     statements: int
 
 
-def limits(now: float, retention: Retention) -> dict[Table, int]:
-    """Which windows are due: those that start before this time, seconds since 1970. Minutes are added up to
-    whole hours only, and hours to whole days.
+def limits(now: float, retention: Retention) -> tuple[int, int, int]:
+    """Which minutes, hours and days are due: those that start before these times, seconds since 1970. Minutes
+    are added up to whole hours only, and hours to whole days.
     """
-    return {
-        tables.minute: int(now - retention.minutes) // 3600 * 3600,
-        tables.hour: int(now - retention.hours) // 86400 * 86400,
-        tables.day: int(now - retention.days) // 86400 * 86400,
-    }
+    return (
+        int(now - retention.minutes) // 3600 * 3600,
+        int(now - retention.hours) // 86400 * 86400,
+        int(now - retention.days) // 86400 * 86400,
+    )
 
 
 def prune(
@@ -78,15 +80,15 @@ def prune(
         due = limits(now, retention)
         if standing.clock:
             make_partitions(connection)
-        minutes = _roll(connection, own, tables.minute, tables.hour, due[tables.minute])
+        minutes = _roll(connection, own, 0, due[0])
     with opened(where, "maintain") as connection:
-        hours = _roll(connection, own, tables.hour, tables.day, due[tables.hour])
-        _retire_writers(connection, own, now, due[tables.day])
+        hours = _roll(connection, own, 1, due[1])
+        _retire_writers(connection, own, now, due[2])
     with opened(where, "alone") as connection:
-        days = _expire(connection, due[tables.day])
+        days = _expire(connection, due[2])
         statements = _forget(connection)
         if days:
-            _forget_sites(connection)
+            _forget_names(connection)
         if standing.clock:
             drop_partitions(connection)
     if place.file:
@@ -95,36 +97,37 @@ def prune(
     return Pruned(minutes, hours, days, statements)
 
 
-def _roll(connection: Connection, own: int, fine: Table, coarse: Table, end: int) -> int:
-    """Add up what starts before `end`, of all writers, in rows of the store's own; how many rows went."""
-    span = tables.SECONDS[coarse]
-    starts = (fine.c.starts // span * span).label("starts")
-    query = totals(connection, fine, starts).where(fine.c.starts < end)
-    for rows in connection.execute(query.execution_options(yield_per=_CHUNK)).partitions():
-        _add_up(connection, own, coarse, rows)
-    gone = connection.execute(delete(fine).where(fine.c.starts < end)).rowcount
+def _roll(connection: Connection, own: int, size: int, end: int) -> int:
+    """Add up what starts before `end`, of all writers, in rows of the store's own that are one size coarser;
+    how many rows went.
+    """
+    gone = 0
+    for family in tables.FAMILIES:
+        fine, coarse = family.windows[size : size + 2]
+        span = tables.SECONDS[coarse]
+        starts = (fine.c.starts // span * span).label("starts")
+        query = totals(connection, family, fine, starts).where(fine.c.starts < end)
+        for rows in connection.execute(query.execution_options(yield_per=_CHUNK)).partitions():
+            _add_up(connection, own, family, size + 1, rows)
+        gone += connection.execute(delete(fine).where(fine.c.starts < end)).rowcount
     if gone:
         _mark(connection)
     return gone
 
 
-def _add_up(connection: Connection, own: int, coarse: Table, rows: Sequence[Row[Any]]) -> None:
-    columns = coarse.c
-    there = select(coarse).where(
+def _add_up(connection: Connection, own: int, family: Family, size: int, rows: Sequence[Row[Any]]) -> None:
+    columns = family.windows[size].c
+    there = select(family.windows[size]).where(
         columns.writer_id == own,
-        columns.statement_id.in_({row.statement_id for row in rows}),
+        columns[family.key].in_({row[0] for row in rows}),
         columns.starts.in_({row.starts for row in rows}),
     )
-    before = {(row.statement_id, row.starts): from_row(row) for row in connection.execute(there)}
+    before = {(row[0], row.starts): from_row(row, family) for row in connection.execute(there)}
     after = {}
     for row in rows:
-        key, counts = (row.statement_id, row.starts), from_row(row)
-        after[key] = before[key].plus(counts) if key in before else counts
-    own_rows = [
-        {"statement_id": statement, "starts": starts, "writer_id": own, **to_row(counts)}
-        for (statement, starts), counts in after.items()
-    ]
-    put(connection, coarse, own_rows)
+        key, counts = (row[0], row.starts), from_row(row, family)
+        after[family, *key] = before[key].plus(counts) if key in before else counts
+    put_counts(connection, after, own, size=size)
 
 
 def _mark(connection: Connection) -> None:
@@ -157,19 +160,20 @@ def _expire(connection: Connection, before: int) -> int:
     superseded = exists().where(newer.c.target == run.c.target, newer.c.at > run.c.at)
     connection.execute(delete(run).where(run.c.at < before * 1_000_000, superseded))
     connection.execute(delete(tables.finding).where(tables.finding.c.run_id.not_in(select(run.c.id))))
-    gone = connection.execute(delete(tables.day).where(tables.day.c.starts < before)).rowcount
+    days = [family.windows[-1] for family in tables.FAMILIES]
+    gone = sum(connection.execute(delete(day).where(day.c.starts < before)).rowcount for day in days)
     if gone:
         _mark(connection)
     return gone
 
 
 def _forget(connection: Connection) -> int:
-    """Drop the statements that have no window left, and samples beyond the newest. Nobody writes meanwhile:
-    a process tells of a statement once a minute.
+    """Drop the statements and figures that have no window left, and samples beyond the newest; how many
+    statements. Nobody writes meanwhile: a process tells of a statement once a minute.
     """
     statement, sample = tables.statement, tables.sample
-    seen = [exists().where(window.c.statement_id == statement.c.id) for window in tables.SECONDS]
-    gone = connection.execute(delete(statement).where(*(~each for each in seen))).rowcount
+    _drop_unseen(connection, FIGURES)
+    gone = _drop_unseen(connection, STATEMENTS)
     if gone:
         known = select(statement.c.id)
         connection.execute(delete(sample).where(sample.c.statement_id.not_in(known)))
@@ -182,16 +186,24 @@ def _forget(connection: Connection) -> int:
     return gone
 
 
-def _forget_sites(connection: Connection) -> None:
-    used: set[int] = set()
-    for window in tables.SECONDS:
-        query = select(window.c.sites).distinct().execution_options(yield_per=_CHUNK)
-        for (text,) in connection.execute(query):
-            used.update(int(part.partition("*")[0]) for part in text.split())
-    known = set(connection.execute(select(tables.site.c.id)).scalars())
-    unused = sorted(known - used)
-    for at in range(0, len(unused), _CHUNK):
-        connection.execute(delete(tables.site).where(tables.site.c.id.in_(unused[at : at + _CHUNK])))
+def _drop_unseen(connection: Connection, family: Family) -> int:
+    thing = family.thing
+    seen = [exists().where(window.c[family.key] == thing.c.id) for window in family.windows]
+    return connection.execute(delete(thing).where(*(~each for each in seen))).rowcount
+
+
+def _forget_names(connection: Connection) -> None:
+    """Drop the sites and labels that nothing is counted by any more."""
+    used: dict[Table, set[int]] = {tables.site: set(), tables.label: set()}
+    for window in STATEMENTS.windows:
+        for column, table in tables.NAMED_BY.items():
+            query = select(window.c[column]).distinct().execution_options(yield_per=_CHUNK)
+            for (text,) in connection.execute(query):
+                used[table] |= named_in(text, column)
+    for table, ids in used.items():
+        unused = sorted(set(connection.execute(select(table.c.id)).scalars()) - ids)
+        for at in range(0, len(unused), _CHUNK):
+            connection.execute(delete(table).where(table.c.id.in_(unused[at : at + _CHUNK])))
 
 
 def _shrink(file: Path, *, anew: bool) -> None:

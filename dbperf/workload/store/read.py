@@ -6,22 +6,38 @@ import errno
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Label, Select, Subquery, Table, func, select, union_all
+from sqlalchemy import Connection, FromClause, Row, Subquery, func, select, union_all
 
 from dbperf.errors import StoreError
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
+from dbperf.model.runtime import Figure, together
+from dbperf.model.workload import (
+    COUNTS,
+    NUMBERS,
+    TIMES,
+    Access,
+    CallSite,
+    Counted,
+    Sample,
+    Statement,
+    Unseen,
+    Workload,
+)
 from dbperf.workload import values
+from dbperf.workload.keys import key_of
 from dbperf.workload.store import tables
 from dbperf.workload.store.connect import Mode, connect, place_of, telling, transaction
-from dbperf.workload.store.counts import NUMBERS, Counts, from_text
+from dbperf.workload.store.counts import Counts, accesses_from, from_text
 from dbperf.workload.store.schema import check
+from dbperf.workload.store.tables import FIGURES, STATEMENTS, Family
+from dbperf.workload.store.windows import joined, overlapping, sums
 
 SAMPLES = 8
 """Parameter sets of a statement that are read."""
@@ -65,8 +81,8 @@ def read(
     """What is in a store, in windows that overlap the time from `since` to `until`, seconds since 1970.
 
     Old windows are a day long, so the edges are coarse there. Where `detailed` is given, only so many of the
-    slowest statements of each database have latency and call sites: to add those up takes most of the time.
-    Raises StoreError.
+    slowest statements of each database have latency, call sites and what else is no sum: to add those up
+    takes most of the time. Raises StoreError.
     """
     with opened(where) as connection:
         return read_from(connection, since, until, detailed)
@@ -79,62 +95,102 @@ def read_from(
     detailed: int | None = None,
 ) -> Workload:
     """The same over a connection, inside a transaction. Raises ValueError for what dbperf did not write."""
-    within = [_overlapping(window, since, until) for window in tables.SECONDS]
-    counts = _counts(connection, within, detailed)
-    sites = {row.id: (row.file, row.line, row.function) for row in connection.execute(select(tables.site))}
-    samples = _samples(connection)
-    statements = []
-    for row in connection.execute(select(tables.statement)):
-        if row.id in counts:
-            each = counts[row.id]
-            called = [CallSite(*sites[key], calls) for key, calls in each.sites.items() if key in sites]
-            statements.append(
-                Statement(
-                    row.sql,
-                    row.fingerprint,
-                    row.dialect,
-                    row.database,
-                    execute_seconds=each.numbers["execute_ns"] / 1e9,
-                    latency=Latency.of(each.latency),
-                    call_sites=tuple(sorted(called, key=lambda site: (-site.calls, site.file, site.line))),
-                    samples=tuple(samples[row.id]),
-                    **{name: each.numbers[name] for name in NUMBERS if name != "execute_ns"},  # type: ignore[arg-type]
-                )
-            )
-    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))
+    statements = _statements(connection, since, until, detailed)
+    figures = _figures(connection, since, until)
     notes = connection.execute(select(tables.meta.c.value).where(tables.meta.c.key == "notes")).scalar()
-    return Workload(tuple(statements), _coverage(connection), tuple(json.loads(notes or "[]")))
+    return Workload(statements, _coverage(connection), tuple(json.loads(notes or "[]")), figures)
 
 
-def _overlapping(window: Table, since: float | None, until: float | None) -> FromClause:
-    query = select(window)
-    if since is not None:
-        query = query.where(window.c.starts + tables.SECONDS[window] > since)
-    if until is not None:
-        query = query.where(window.c.starts < until)
-    return query.subquery()
-
-
-def _counts(connection: Connection, windows: Sequence[FromClause], detailed: int | None) -> dict[int, Counts]:
-    """Sums of all statements, and then, of the slowest `detailed`, what takes long to add up."""
-    each_window = union_all(*(_sums(window) for window in windows)).subquery()
+def _statements(
+    connection: Connection, since: float | None, until: float | None, detailed: int | None
+) -> tuple[Statement, ...]:
+    """The slowest in total first. Of all of them sums are read, and then, of the slowest `detailed`, what
+    takes long to add up.
+    """
+    within = [overlapping(window, since, until) for window in STATEMENTS.windows]
+    each_window = union_all(*(sums(STATEMENTS, rows) for rows in within)).subquery()
     numbers = {
         row[0]: Counter(dict(zip(NUMBERS, map(int, row[1:]), strict=True)))
-        for row in connection.execute(_sums(each_window))
+        for row in connection.execute(sums(STATEMENTS, each_window))
     }
     slowest = None if detailed is None else _slowest(connection, numbers, detailed)
-    latencies: defaultdict[int, list[str]] = defaultdict(list)
-    sites: defaultdict[int, list[str]] = defaultdict(list)
-    for window in windows:
-        key = window.c.statement_id
-        query = select(key, *_texts(connection, window)).group_by(key)
-        for row in connection.execute(query if slowest is None else query.where(key.in_(slowest))):
-            latencies[row[0]].append(str(row.latency))
-            sites[row[0]].append(str(row.sites))
-    return {
-        key: Counts(each, from_text(" ".join(latencies[key])), from_text(" ".join(sites[key])))
-        for key, each in numbers.items()
+    texts = _texts(connection, STATEMENTS, within, slowest)
+    names, samples = _names(connection), _samples(connection)
+    statements = [
+        _statement(row, Counts(numbers[row.id], texts(row.id)), names, samples[row.id])
+        for row in connection.execute(select(tables.statement))
+        if row.id in numbers
+    ]
+    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))
+    return tuple(statements)
+
+
+def _figures(connection: Connection, since: float | None, until: float | None) -> tuple[Figure, ...]:
+    within = [overlapping(window, since, until) for window in FIGURES.windows]
+    texts = _texts(connection, FIGURES, within)
+    figures = connection.execute(select(tables.figure))
+    counts = ((row, texts(row.id)["counts"]) for row in figures)
+    return together(Figure.of(row.kind, row.name, row.database, each) for row, each in counts if each)
+
+
+def _texts(
+    connection: Connection, family: Family, windows: Sequence[FromClause], only: Sequence[int] | None = None
+) -> Callable[[int], dict[str, Counter[Any]]]:
+    """What is counted in texts, for whom it is asked; of those that are not among `only`, it is not read."""
+    parts: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for rows in windows:
+        query = joined(connection, family, rows)
+        for row in connection.execute(query if only is None else query.where(rows.c[family.key].in_(only))):
+            for name, text in zip(family.texts, row[1:], strict=True):
+                parts[row[0], name].append(str(text))
+    return lambda key: {
+        name: from_text(" ".join(parts.pop((key, name), ())), named=family.named) for name in family.texts
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """What the numbers in texts stand for; one that is not there is of a row that was written by halves."""
+
+    sites: Mapping[int, CallSite]
+    labels: Mapping[int, str]
+
+    def called(self, counts: Mapping[int, int]) -> tuple[CallSite, ...]:
+        found = [self.sites[key].at(calls) for key, calls in counts.items() if key in self.sites]
+        return tuple(sorted(found, key=lambda site: (-site.calls, site.file, site.line)))
+
+    def counted(self, counts: Mapping[int, int]) -> Counted:
+        found = [(self.labels[key], calls) for key, calls in counts.items() if key in self.labels]
+        return tuple(sorted(found, key=lambda each: (-each[1], each[0])))
+
+    def accessed(self, counts: Mapping[int, int]) -> tuple[Access, ...]:
+        return tuple(sorted(accesses_from(counts, self.labels), key=lambda each: (-each.calls, key_of(each))))
+
+
+def _names(connection: Connection) -> _Names:
+    sites, labels = connection.execute(select(tables.site)), connection.execute(select(tables.label))
+    return _Names(
+        {row.id: CallSite(row.file, row.line, row.function, 0) for row in sites},
+        {row.id: row.body for row in labels},
+    )
+
+
+def _statement(row: Row[Any], counts: Counts, names: _Names, samples: Sequence[Sample]) -> Statement:
+    numbers, texts = counts.numbers, counts.texts
+    return Statement(
+        row.sql,
+        row.fingerprint,
+        row.dialect,
+        row.database,
+        latency=Latency.of(texts["latency"]),
+        call_sites=names.called(texts["sites"]),
+        failures=names.counted(texts["failures"]),
+        operations=names.counted(texts["operations"]),
+        accesses=names.accessed(texts["accesses"]),
+        samples=tuple(samples),
+        **{name: numbers[name] for name in COUNTS},
+        **{f"{name}_seconds": numbers[f"{name}_ns"] / 1e9 for name in TIMES},  # type: ignore[arg-type]
+    )
 
 
 def _slowest(connection: Connection, spent: Mapping[int, Counter[str]], number: int) -> list[int]:
@@ -144,26 +200,6 @@ def _slowest(connection: Connection, spent: Mapping[int, Counter[str]], number: 
             databases[row.database].append(row.id)
     largest = (nlargest(number, keys, lambda key: spent[key]["execute_ns"]) for keys in databases.values())
     return sorted(key for keys in largest for key in keys)
-
-
-def totals(connection: Connection, window: FromClause, *by: Label[Any]) -> Select[Any]:
-    """A query for the counts of each statement in a table of windows, apart `by` more; texts are joined."""
-    key = window.c.statement_id
-    columns = (key, *by, *_numbers(window), *_texts(connection, window))
-    return select(*columns).group_by(key, *(each.element for each in by))
-
-
-def _sums(rows: FromClause) -> Select[Any]:
-    return select(rows.c.statement_id, *_numbers(rows)).group_by(rows.c.statement_id)
-
-
-def _numbers(window: FromClause) -> list[Label[Any]]:
-    return [func.sum(window.c[name]).label(name) for name in NUMBERS]
-
-
-def _texts(connection: Connection, window: FromClause) -> list[Label[Any]]:
-    join = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
-    return [join(window.c[name], " ").label(name) for name in ("latency", "sites")]
 
 
 def ranked_samples() -> Subquery:
@@ -184,6 +220,5 @@ def _samples(connection: Connection) -> defaultdict[int, list[Sample]]:
 
 def _coverage(connection: Connection) -> Unseen:
     columns = tables.writer.c
-    names = ("folded_calls", "observer_failures", "flush_failures")
-    row = connection.execute(select(*(func.coalesce(func.sum(columns[name]), 0) for name in names))).one()
-    return Unseen(*map(int, row))
+    summed = (func.coalesce(func.sum(columns[each.name]), 0) for each in fields(Unseen))
+    return Unseen(*map(int, connection.execute(select(*summed)).one()))

@@ -15,9 +15,11 @@ from dbperf.workload.file import new_file
 from dbperf.workload.fold import fold
 from dbperf.workload.spool import Spooled
 from dbperf.workload.store import tables
-from dbperf.workload.store.counts import Counts, counts_of, statement_id, storable, to_row
+from dbperf.workload.store.counts import Counts, Key, counts_by_id, storable
 from dbperf.workload.store.describe import describe, keep_samples
 from dbperf.workload.store.rows import put
+from dbperf.workload.store.tables import STATEMENTS
+from dbperf.workload.store.windows import WindowKey, put_counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +49,35 @@ def add_spooled(connection: Connection, spooled: Iterable[Spooled]) -> Recorded:
     unseen, statements = Unseen(), set[int]()
     for each in spooled:
         counts, overlooked = _add(connection, each)
-        calls += sum(one.numbers["calls"] for one in counts.values())
-        statements.update(key for key, _ in counts)
+        of_statements = {key: one for key, one in counts.items() if key[0] is STATEMENTS}
+        calls += sum(one.numbers["calls"] for one in of_statements.values())
+        statements.update(key for _, key, _ in of_statements)
         unseen += overlooked
         processes += 1
         torn += each.torn
     return Recorded(calls, len(statements), processes, torn, unseen)
 
 
-def _add(connection: Connection, spooled: Spooled) -> tuple[dict[tuple[int, int], Counts], Unseen]:
-    """The counts of a process, by statement and window, and what it did not keep."""
-    counts: defaultdict[tuple[int, int], Counts] = defaultdict(Counts)
-    unseen, told, seen = Unseen(), dict[int, set[int]](), spooled.writer.started
+def _add(connection: Connection, spooled: Spooled) -> tuple[dict[WindowKey, Counts], Unseen]:
+    """The counts of a process, and what it did not keep."""
+    counts: defaultdict[WindowKey, Counts] = defaultdict(Counts)
+    told: dict[Key, Counts] = {}
+    unseen, seen = Unseen(), spooled.writer.started
     for batch in spooled.batches:
-        unseen += batch.unseen
+        unseen += batch.seen.unseen
         seen = max(seen, batch.at)
-        statements, starts = fold(batch.observed).statements, tables.minute_of(batch.at)
-        keep_samples(connection, statements, batch.at)
-        for each in statements:
-            key, new = statement_id(each), counts_of(each)
-            counts[key, starts] = counts[key, starts].plus(new)
-            if key not in told or not new.sites.keys() <= told[key]:
-                describe(connection, [each], batch.at)
-                told[key] = told.get(key, set()) | new.sites.keys()
-    own = {"writer_id": spooled.writer.id}
-    rows = [{"statement_id": key, "starts": at, **own, **to_row(each)} for (key, at), each in counts.items()]
-    put(connection, tables.minute, rows, newer="calls")
+        workload = fold(batch.seen.observed, figures=batch.seen.figures)
+        keep_samples(connection, workload.statements, batch.at)
+        new = counts_by_id(workload)
+        news = {
+            key for key, each in new.items() if key not in told or not each.names_nothing_beyond(told[key])
+        }
+        describe(connection, workload, batch.at, news)
+        told |= {key: told[key].plus(new[key]) if key in told else new[key] for key in news}
+        for key, each in new.items():
+            where = (*key, tables.minute_of(batch.at))
+            counts[where] = counts[where].plus(each)
+    put_counts(connection, counts, spooled.writer.id, newer="counted")
     process = asdict(spooled.writer) | {"host": storable(spooled.writer.host), "seen": int(seen)}
     process |= {"started": int(spooled.writer.started), "flushes": spooled.flushes, **asdict(unseen)}
     put(connection, tables.writer, [process], newer="flushes")

@@ -1,18 +1,21 @@
 """The tables of a store, the same on SQLite and on PostgreSQL; `migrations/` has their history.
 
-Latencies and call sites are text, `key*calls key*calls …`: such texts are merged by joining them, in SQL, and
-added up where they are read, and a day of a statement is one small row.
+Latencies, call sites and all else that is counted by keys is text, `key*calls key*calls …`: such texts are
+merged by joining them, in SQL, and added up where they are read, and a day of a statement is one small row.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, Text
 
+from dbperf.model.workload import NUMBERS, Unseen
+
 SCHEMA = "dbperf"
 """Where the tables are in a PostgreSQL database."""
-HEAD = "0002"
+HEAD = "0003"
 """The revision these tables are of; revisions sort by age."""
 APPLICATION_ID = 0x64627066
 """ "dbpf", at byte 68 of the file: https://www.sqlite.org/fileformat2.html"""
@@ -57,7 +60,21 @@ statement = Table(
     _column("first_seen"),
 )
 
+figure = Table(
+    "figure",
+    metadata,
+    _key("id"),
+    _column("kind", Text),
+    _column("name", Text),
+    _column("database", Text),
+    _column("first_seen"),
+)
+"""What has run-time figures: a pool, the transactions of a database, an operation."""
+
 site = Table("site", metadata, _key("id"), _column("file", Text), _column("line"), _column("function", Text))
+
+label = Table("label", metadata, _key("id"), _column("kind", Text), _column("body", Text))
+"""Names that are counted by: `kind` is failure, operation, or access, whose `body` is JSON."""
 
 writer = Table(
     "writer",
@@ -68,9 +85,7 @@ writer = Table(
     _column("started"),
     _column("seen"),
     _column("flushes"),
-    _column("folded_calls"),
-    _column("observer_failures"),
-    _column("flush_failures"),
+    *(_column(each.name) for each in fields(Unseen)),
 )
 """One row a process, and the store's own, which has the counts of those long gone."""
 
@@ -86,29 +101,59 @@ sample = Table(
 """Where parameters may be kept. `seen` is microseconds since 1970."""
 
 
-def _window(name: str) -> Table:
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """What is counted of `thing`, in windows of a minute, an hour and a day, whose rows begin with its `key`.
+
+    `numbers` and `texts` are the columns that hold counts. `named` texts count by name, the others by number.
+    """
+
+    thing: Table
+    key: str
+    windows: tuple[Table, Table, Table]
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
+    named: bool = False
+
+
+def _window(name: str, key: str, *columns: Column[Any]) -> Table:
     return Table(
         name,
         metadata,
-        _key("statement_id"),
+        _key(key),
         _key("starts"),
         _key("writer_id"),
-        _column("calls"),
-        _column("parameter_sets"),
-        _column("rows"),
-        _column("errors"),
-        _column("cancellations"),
-        _column("execute_ns"),
-        _column("latency", Text),
-        _column("sites", Text),
+        *columns,
+        _column("counted"),
         sqlite_with_rowid=False,
         postgresql_partition_by="RANGE (starts)",
     )
 
 
-minute, hour, day = _window("minute"), _window("hour"), _window("day")
-SECONDS = {minute: 60, hour: 3600, day: 86400}
-"""The windows and how long they are, the shortest first."""
+def _of_statements(name: str) -> Table:
+    texts = [_column(each, Text) for each in _STATEMENT_TEXTS]
+    return _window(name, "statement_id", *map(_column, NUMBERS), *texts)
+
+
+def _of_figures(name: str) -> Table:
+    return _window(name, "figure_id", _column("counts", Text))
+
+
+_STATEMENT_TEXTS = ("latency", "sites", "failures", "operations", "accesses")
+minute, hour, day = (_of_statements(name) for name in ("minute", "hour", "day"))
+figure_minute, figure_hour, figure_day = (_of_figures(f"figure_{name}") for name in ("minute", "hour", "day"))
+"""`counted`, the sum of all counts of a row, tells the later of two states of it."""
+STATEMENTS = Family(statement, "statement_id", (minute, hour, day), NUMBERS, _STATEMENT_TEXTS)
+FIGURES = Family(figure, "figure_id", (figure_minute, figure_hour, figure_day), (), ("counts",), named=True)
+FAMILIES = (STATEMENTS, FIGURES)
+NAMED_BY = {"sites": site, "failures": label, "operations": label, "accesses": label}
+"""The tables that say what the numbers are which some texts count by."""
+SECONDS = {
+    window: seconds
+    for each in FAMILIES
+    for window, seconds in zip(each.windows, (60, 3600, 86400), strict=True)
+}
+"""All windows and how long they are."""
 
 
 def minute_of(at: float) -> int:

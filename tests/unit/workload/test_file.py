@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 
 from dbperf.errors import InputError, StoreError
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Sample, Statement, Unseen, Workload
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Access, CallSite, Sample, Statement, Unseen, Workload
 from dbperf.workload import values
 from dbperf.workload.file import load, save
 from dbperf.workload.store.tables import HEAD
@@ -45,6 +46,7 @@ PARAMETERS: tuple[Any, ...] = (
     [1, [Decimal(2), (3,)]],
     (1, "b", (None,)),
 )
+LINE = CallSite("/srv/ü.py", 3, "f", 0)
 STATEMENT = Statement(
     sql="select ü",
     fingerprint="f1",
@@ -53,15 +55,29 @@ STATEMENT = Statement(
     calls=3,
     parameter_sets=4,
     rows=5,
+    unread_rows=2,
     errors=6,
+    timeouts=1,
     cancellations=7,
+    wait_seconds=0.1,
     execute_seconds=0.3,
+    fetch_seconds=0.2,
     latency=Latency(((3, 1), (90, 2))),
     call_sites=(CallSite("/srv/a.py", 1, "f", 2), CallSite("/srv/b.py", 2, "g", 1)),
+    failures=(("IntegrityError", 4), ("asyncpg.UniqueViolationError", 2)),
+    operations=(("GET /ü/{id}", 2), ("job", 1)),
+    accesses=(
+        Access("lazy", "job", LINE, "selectinload(A.bs)", LINE, 1, 2, 30, 4),
+        Access("again", "GET /ü/{id}", None, "", None, 1, 1),
+    ),
     samples=(Sample("select 'ü', $1", PARAMETERS), Sample("select 1")),
 )
+FIGURES = (
+    Figure("operation", "GET /ü/{id}", "", (("calls", 2), ("marker * 100 %", 1), ("marker_ns * 100 %", 7))),
+    Figure("pool", "QueuePool", "db/5432/shop", (("checkouts", 2**50), ("wait.93", 1))),
+)
 OTHER = Statement("select 2", "f2", "sqlite", ":memory:")
-WORKLOAD = Workload((STATEMENT, OTHER), Unseen(folded_calls=8, observer_failures=9))
+WORKLOAD = Workload((STATEMENT, OTHER), Unseen(1, 2, 3, 4, 5, 6, 7, 8), ("a note",), FIGURES)
 
 
 @pytest.fixture
@@ -210,6 +226,11 @@ def test_another_schema(file: Path, revision: str, says: str) -> None:
         "update sample set parameters = 'x'",
         "update minute set latency = '3*'",
         "update minute set sites = 'x*1'",
+        "update minute set operations = '1'",
+        "update figure_minute set counts = 'calls'",
+        "update label set body = 'x' where kind = 'access'",
+        "update label set body = '5' where kind = 'access'",
+        "drop table figure",
     ],
 )
 def test_tables_that_are_not_ours(file: Path, damage: str) -> None:

@@ -9,7 +9,8 @@ import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import sqlalchemy as sa
 
 from dbperf.capture import Capture
 from dbperf.errors import InputError
-from dbperf.model.workload import Observed, Unseen, Writer
+from dbperf.model.workload import Seen, Unseen, Writer
 from dbperf.settings import Resolved
-from dbperf.workload import flush, outlet
+from dbperf.workload import bounds, flush
 from dbperf.workload.flush import Flusher
 from dbperf.workload.outlet import Outlet
 
@@ -43,12 +44,14 @@ class Memory:
         self.writers.append(writer)
         return self
 
-    def write(self, at: float, observed: Sequence[Observed], unseen: Unseen) -> None:
+    def write(self, at: float, seen: Seen) -> None:
         assert at > 1.7e9
         self.meanwhile()
         if self.failure:
             raise self.failure
-        self.written.append(({each.sql: each.calls for each in observed}, unseen))
+        unseen = replace(seen.unseen, own_ns=0, own_calls=0)
+        if seen.observed or unseen != NONE:
+            self.written.append(({each.sql: each.calls for each in seen.observed if each.calls}, unseen))
 
     def close(self) -> None:
         self.closed += 1
@@ -173,14 +176,16 @@ def test_a_sink_that_fails_is_tried_less_often_and_then_as_before() -> None:
 def test_more_strings_than_there_is_room_for(
     engine: sa.Engine, flusher: Flusher, sink: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlet, "_STRINGS_KEPT", 2)
+    monkeypatch.setattr(bounds, "_STRINGS_KEPT", 2)
     sink.failure = RuntimeError()
     follow(engine, flusher, sink)
     ask(engine, "select 1", "select 2", "select 3", "select 3")
     flusher.flush(5)
     sink.failure = None
     flusher.flush(5)
-    assert sink.written == [({"select 1": 1, "select 2": 1}, Unseen(folded_calls=2, flush_failures=1))]
+    ((calls, unseen),) = sink.written
+    assert calls == {"select 1": 1, "select 2": 1}
+    assert (unseen.folded_calls, unseen.folded_ns > 0, unseen.flush_failures) == (2, True, 1)
 
 
 def test_an_engine_that_is_gone_leaves_what_it_saw(flusher: Flusher, sink: Memory) -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from dbperf.model.histogram import Latency
-from dbperf.model.workload import CallSite, Observed, Sample, Unseen
+from dbperf.model.runtime import Figure
+from dbperf.model.workload import Access, CallSite, Observed, Sample, Unseen
 from dbperf.workload.fold import fold, merge
 
 BY_ID = "SELECT name FROM author WHERE id = %(id_1)s"
@@ -33,20 +34,39 @@ def test_literals_and_parameters_are_one_statement() -> None:
 def test_everything_adds_up() -> None:
     one = observed(
         parameter_sets=2,
+        unread_rows=1,
         errors=1,
+        timeouts=1,
         cancellations=2,
+        wait_ns=10**9,
+        fetch_ns=2 * 10**9,
+        failures=(("IntegrityError", 1),),
+        operations=(("GET /a", 1),),
+        accesses=(Access("again", "GET /a", None, "", None, 1, 2, 3, 4),),
         latency=Latency(((5, 1), (6, 1))),
         call_sites=(CallSite("/a.py", 1, "f", 1), CallSite("/a.py", 2, "g", 3)),
     )
     two = observed(
         parameter_sets=3,
+        unread_rows=2,
         errors=3,
+        timeouts=2,
         cancellations=4,
+        wait_ns=10**9,
+        fetch_ns=10**9,
+        failures=(("IntegrityError", 2),),
+        operations=(("GET /a", 3), ("GET /b", 1)),
+        accesses=(Access("again", "GET /a", None, "", None, 1, 1, 1, 1),),
         latency=Latency(((6, 2),)),
         call_sites=(CallSite("/a.py", 1, "f", 6),),
     )
     (statement,) = fold([one, two]).statements
     assert (statement.parameter_sets, statement.errors, statement.cancellations) == (5, 4, 6)
+    assert (statement.unread_rows, statement.timeouts) == (3, 3)
+    assert (statement.wait_seconds, statement.fetch_seconds) == (2.0, 3.0)
+    assert statement.failures == (("IntegrityError", 3),)
+    assert statement.operations == (("GET /a", 4), ("GET /b", 1))
+    assert statement.accesses == (Access("again", "GET /a", None, "", None, 2, 3, 4, 5),)
     assert statement.latency == Latency(((5, 1), (6, 3)))
     assert statement.call_sites == (CallSite("/a.py", 1, "f", 7), CallSite("/a.py", 2, "g", 3))
 
@@ -95,13 +115,17 @@ def test_sql_that_does_not_parse_is_a_statement_too() -> None:
 
 
 def test_merge_adds_workloads_and_what_they_did_not_see() -> None:
-    one = fold([observed(execute_ns=10**9)], Unseen(folded_calls=1))
+    pool, job = (Figure(kind, "a", "", (("calls", 2),)) for kind in ("pool", "operation"))
+    one = fold([observed(execute_ns=10**9)], Unseen(folded_calls=1), [pool])
     two = fold(
-        [observed(execute_ns=2 * 10**9), observed("select 1")], Unseen(folded_calls=2, observer_failures=1)
+        [observed(execute_ns=2 * 10**9), observed("select 1")],
+        Unseen(folded_calls=2, observer_failures=1),
+        [pool, job],
     )
     both = merge([one, two])
     assert [(each.calls, each.execute_seconds) for each in both.statements] == [(2, 3.0), (1, 0.0)]
     assert both.coverage == Unseen(folded_calls=3, observer_failures=1)
+    assert [(each.kind, each.count("calls")) for each in both.figures] == [("operation", 2), ("pool", 4)]
     assert merge([both]) == both
     noted = merge([replace(one, notes=("a", "b")), replace(two, notes=("b", "c"))])
     assert noted.notes == ("a", "b", "c")
