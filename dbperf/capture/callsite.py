@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _FILES_KEPT = 10_000
 _LIBRARY_ONE_IN = 16
+_OF_OURS = ("capture", "integrations")
+"""What of dbperf is on the stack of a statement; the example shop, too, is installed in dbperf's folder."""
 _TRIED = 8
 """Sites of a statement that are tried before its stack is walked."""
 
@@ -168,7 +170,8 @@ def _classifier(settings: Resolved) -> Callable[[str], _Code]:
     # site-packages lies inside the standard library's folder, as a rule: that one is asked last.
     standard = _folders((os.path.dirname(os.__file__),))
     commands = _folders((sysconfig.get_path("scripts"),))
-    nobody = _folders(os.path.dirname(each) for each in (sqlalchemy.__file__, os.path.dirname(__file__)))
+    ours = os.path.dirname(os.path.dirname(__file__))
+    nobody = _folders((os.path.dirname(sqlalchemy.__file__), *(f"{ours}/{each}" for each in _OF_OURS)))
 
     def whose(filename: str) -> _Code:
         if filename.startswith("<"):  # <string>, <stdin>, <frozen importlib._bootstrap>

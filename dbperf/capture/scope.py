@@ -171,7 +171,6 @@ class Operation(Scope):
         "outer",
         "over",
         "started",
-        "token",
     )
 
     def __init__(self, name: str, outer: Operation | None = None) -> None:
@@ -182,12 +181,19 @@ class Operation(Scope):
         self.inner_runs: dict[Site, Run] = {}
         self.inner_calls = self.inner_ns = 0
         self.started = perf_counter_ns()
-        self.token: Any = None
 
     def marker(self, name: str) -> None:
         """Note how long it took from the beginning to here."""
+        name = str(name)
         count, total = self.markers.get(name, (0, 0))
         self.markers[name] = count + 1, total + perf_counter_ns() - self.started
+
+    def is_within(self, other: Operation) -> bool:
+        """Whether it is `other` or a part of it."""
+        operation: Operation | None = self
+        while operation is not None and operation is not other:
+            operation = operation.outer
+        return operation is not None
 
     def executed(self) -> tuple[int, int]:
         """Executions and their nanoseconds, those within inner operations too."""
@@ -219,6 +225,13 @@ class Operation(Scope):
 
 current: ContextVar[Operation | None] = ContextVar("dbperf_operation", default=None)
 """The operation that is open here: a task or thread that it starts inherits it."""
+
+
+def still_open(operation: Operation | None) -> Operation | None:
+    """The operation, or, where it is over, the innermost one around it that is not."""
+    while operation is not None and operation.over:
+        operation = operation.outer
+    return operation
 
 
 def parent_of(scope: Scope | None, of: Site, name: str) -> Site | None:
