@@ -71,8 +71,8 @@ class Run:
         self.ns += nanoseconds
         if (seen := self.seen) is not None:
             try:
-                identity = hash(parameters)
-            except TypeError:
+                identity = hash(tuple(parameters.values()) if type(parameters) is dict else parameters)
+            except TypeError:  # a list, say
                 identity = _identity(parameters)
             known = seen.get(identity)
             if known == writes:
