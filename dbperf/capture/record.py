@@ -168,6 +168,7 @@ def recording(  # noqa: C901
             # Only that driver call takes a % as it is.
             slot = recorders.new_slot(mine, key, statement.replace("%", "%%") if bare else statement)
             if slot is not mine.other:
+                mine.left = max(mine.left, 2)  # what is asked once is not what an execution costs
                 describe(slot, statement, context)
         if not slot.batched and is_batched(context):
             slot.batched = True

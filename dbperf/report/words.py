@@ -60,7 +60,10 @@ def headline(report: Report) -> str:
     if report.applied:
         before, after = replayed_seconds(report)
         change = ", ".join(part for part in (factor(before, after), "measured") if part)
-        return f"{findings}, applied: {duration(before)} → {duration(after)} for the same traffic ({change})"
+        applied = tuple(each for each in report.recommendations if each.ddl)
+        more = plural(rest, "more finding") if (rest := len(report.recommendations) - len(applied)) else ""
+        times = f"{duration(before)} → {duration(after)} for the same traffic ({change})"
+        return "; ".join(filter(None, (f"{_findings(applied)}, applied: {times}", more)))
     if (saved := report.recoverable_seconds) > 0:
         total = duration(report.seconds)
         proof = "measured" + _unmeasured(report.recommendations)

@@ -49,7 +49,8 @@ def test_pages_as_json(dbperf: CommandLine) -> None:
     [
         (
             "DBP109",
-            "there is no rule 'DBP109'; near it: DBP101 missing-index, DBP403 over-fetch, DBP402 repeated-query",
+            "there is no rule 'DBP109'; near it: DBP101 missing-index, DBP403 over-fetch, "
+            "DBP402 repeated-query",
         ),
         ("missing-indices", "there is no rule 'missing-indices'; near it: DBP101 missing-index"),
         ("x\x1b[31my", r"there is no rule 'x\x1b[31my'; dbperf rule lists them"),

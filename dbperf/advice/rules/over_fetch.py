@@ -27,7 +27,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from dbperf.advice.access import Case, Traffic, Use, case, recommendation, stable, tables, where
+from dbperf.advice.access import Case, Traffic, Use, case, recommendation, tables, where
 from dbperf.model.facts import StatementFacts
 from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.model.workload import Access, Statement
@@ -46,14 +46,21 @@ def recommend(traffic: Traffic) -> Iterator[Recommendation]:
     for statement, facts in traffic.uses:
         if _unread(statement, facts):
             yield _rows(statement, facts, traffic)
+    unread = dict(_unread_relationships(traffic))
+    for attribute, uses in unread.items():
+        if not all(unread.keys() & _attributes(each.access.loader)[:-1] for each in uses):
+            yield _relationship(attribute, uses, traffic)
+
+
+def _unread_relationships(traffic: Traffic) -> Iterator[tuple[str, list[Use]]]:
     loads: defaultdict[str, list[Use]] = defaultdict(list)
     for statement, facts in traffic.uses:
         for access in statement.accesses:
-            if access.kind == "eager" and (attribute := _attribute(access.loader)):
-                loads[attribute].append(Use(statement, facts, access, _spared(access)))
+            if access.kind == "eager":
+                loads[_attributes(access.loader)[-1]].append(Use(statement, facts, access, _spared(access)))
     for attribute, uses in loads.items():
         if not any(each.access.reads for each in uses) and _calls(uses) >= FEWEST_UNREAD:
-            yield _relationship(attribute, uses, traffic)
+            yield attribute, uses
 
 
 def _unread(statement: Statement, facts: StatementFacts) -> bool:
@@ -90,27 +97,30 @@ def _rows(statement: Statement, facts: StatementFacts, traffic: Traffic) -> Reco
 
 
 def _relationship(attribute: str, uses: list[Use], traffic: Traffic) -> Recommendation:
-    first, times = uses[0].access, plural(_calls(uses), "time")
-    if first.loader.startswith("relationship("):
-        declared = first.loader.partition(")")[0].partition("(")[2]
+    busiest, times = max((each.access for each in uses), key=_by_calls), plural(_calls(uses), "time")
+    loader = busiest.loader.rsplit(").", 1)[-1]
+    if loader.startswith("relationship("):
+        declared = loader.partition(")")[0].partition("(")[2]
         fix = f"add .options(lazyload({attribute})) to the query, or declare it without {declared}"
     else:
-        fix = f"leave {first.loader} out of the query"
+        fix = f"leave {loader} out of the query"
     return recommendation(
-        f"{CODE}:{attribute}@{stable(first.site)}",
+        f"{CODE}:{attribute}",
         SLUG,
         case(uses, traffic),
         traffic,
         title=f"{attribute} is loaded along and never read, {times}",
-        fix=f"{where(first.site)}{fix}",
+        fix=f"{where(busiest.site)}{fix}",
         risk="reads around the attribute are not seen: of vars() of an instance, or of a pickled one",
     )
 
 
-def _attribute(loader: str) -> str:
-    """What a loader is of: `Post.author` of `selectinload(User.posts).joinedload(Post.author)`."""
-    found = re.findall(r"(?:\(| of )(\w+\.\w+)", loader)
-    return found[-1] if found else ""
+def _attributes(loader: str) -> list[str]:
+    """What a loader follows: User.posts, Post.author in "selectinload(User.posts).joinedload(Post.author)".
+
+    Where what comes before the last is not read, the last comes with it and is no finding of its own.
+    """
+    return re.findall(r"(?:\(| of )(\w+\.\w+)", loader) or [loader]
 
 
 def _spared(access: Access) -> int:
@@ -120,3 +130,7 @@ def _spared(access: Access) -> int:
 
 def _calls(uses: list[Use]) -> int:
     return sum(each.access.calls for each in uses)
+
+
+def _by_calls(access: Access) -> int:
+    return access.calls

@@ -121,7 +121,7 @@ def _statements(
         for row in connection.execute(select(tables.statement))
         if row.id in numbers
     ]
-    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))
+    statements.sort(key=lambda each: (-each.seconds, each.fingerprint, each.database))
     return tuple(statements)
 
 
@@ -198,7 +198,11 @@ def _slowest(connection: Connection, spent: Mapping[int, Counter[str]], number: 
     for row in connection.execute(select(tables.statement.c.id, tables.statement.c.database)):
         if row.id in spent:
             databases[row.database].append(row.id)
-    largest = (nlargest(number, keys, lambda key: spent[key]["execute_ns"]) for keys in databases.values())
+
+    def took(key: int) -> int:
+        return spent[key]["execute_ns"] + spent[key]["fetch_ns"]
+
+    largest = (nlargest(number, keys, took) for keys in databases.values())
     return sorted(key for keys in largest for key in keys)
 
 
