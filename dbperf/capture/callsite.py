@@ -48,7 +48,7 @@ class Found(NamedTuple):
 
 
 Finder = Callable[[FrameType | None], Found | None]
-FrameAt = Callable[[int], FrameType | None]
+FrameAt = Callable[[int], FrameType]
 
 
 def finder(settings: Resolved, *, hop: bool = False) -> Finder:
@@ -100,7 +100,7 @@ def frame_at(*, hop: bool = False) -> FrameAt:
     if not hop:
         return sys._getframe  # a function in C has no frame: its caller's is at 0
 
-    def across(depth: int) -> FrameType | None:
+    def across(depth: int) -> FrameType:
         if depth >= 0:
             return sys._getframe(depth + 1)
         frame = sys.modules["greenlet"].getcurrent().parent.gr_frame
@@ -145,7 +145,7 @@ def _runs_now(site: Site, at: FrameAt) -> bool:
     """Whether a site is where it was; this function and `locate` stand before the frame at depth 0."""
     try:
         frame = at(site.depth + 2 if site.depth > 0 else site.depth)
-        return frame is not None and frame.f_code is site.code and frame.f_lasti == site.lasti
+        return frame.f_code is site.code and frame.f_lasti == site.lasti
     except (AttributeError, ValueError):
         return False
 

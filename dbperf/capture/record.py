@@ -53,7 +53,7 @@ def recording(  # noqa: C901
     `give_up` is called with the exception when counting fails.
     """
     local = recorders.local
-    locate, frame_at_depth = locator(settings, hop=hop), frame_at(hop=hop)
+    locate, at = locator(settings, hop=hop), frame_at(hop=hop)
     budget_ns = settings.overhead_budget_us * 1000
     keep_parameters = settings.capture_parameters
     clock, operation = perf_counter_ns, current.get
@@ -121,11 +121,13 @@ def recording(  # noqa: C901
             elif slot is not mine.other:
                 # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
                 site = slot.site
-                try:
-                    frame = frame_at_depth(site.depth)
-                    known = frame.f_code is site.code and frame.f_lasti == site.lasti  # type: ignore[union-attr]
-                except (AttributeError, ValueError):
-                    known = False
+                known = False
+                if site is not None and site.depth:  # not our own frame: to hold on to that would be a cycle
+                    try:
+                        frame = at(site.depth)
+                        known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                    except (AttributeError, ValueError):  # the stack is not that deep
+                        pass
                 if not known:
                     site = locate(slot) or slot.at(None, 0)
                 site.calls += 1
