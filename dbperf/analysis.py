@@ -12,18 +12,19 @@ from dbperf.advice.kept import keep
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
 from dbperf.advice.subject import Subject, prepare
-from dbperf.advice.verdicts import not_planned, verdict
+from dbperf.advice.usage import on_usage
+from dbperf.advice.verdicts import not_planned, on_use, verdict
 from dbperf.advice.verify import measure, why_not_timed
 from dbperf.errors import InputError, StatementError, UnsafeError
 from dbperf.model.catalog import Catalog
 from dbperf.model.facts import StatementFacts
 from dbperf.model.index import IndexSpec
-from dbperf.model.recommendation import Recommendation
+from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skipped, StatementReport, Target
 from dbperf.model.runtime import Figure, together
 from dbperf.model.workload import Statement, Workload
 from dbperf.plans.remembered import remembered
-from dbperf.plans.target import SYNTAX_ERROR, open_target
+from dbperf.plans.target import SYNTAX_ERROR, alike, open_target
 from dbperf.plans.target import Target as Database
 from dbperf.plans.whatif import Build, WhatIfIndex
 from dbperf.report.format import plural
@@ -123,6 +124,9 @@ def _analyze(
         advice = _proven(subjects, catalog, workload, build, verify, progress)
     else:
         advice = _unproven(subjects, catalog, workload)
+    used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
+    usage = on_usage(replace(workload, statements=tuple(statements), figures=figures), used)
+    advice = replace(advice, recommendations=_ranked([*advice.recommendations, *usage], subjects))
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
         statements=tuple(_statement_report(each, catalog, advice) for each in judged),
@@ -152,10 +156,9 @@ def _same(databases: Collection[str], catalog: Catalog) -> Collection[str]:
     """Those that are the target. Raises InputError where none of several is."""
     if len(databases) <= 1:
         return databases
+    if found := alike(databases, catalog.database):
+        return found
     name = catalog.database.rsplit("/", 1)[-1]
-    for same in (catalog.database, f"/{name}"):
-        if found := {each for each in databases if f"/{each}".endswith(same)}:
-            return found
     listed = ", ".join(sorted(databases))
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 
@@ -188,7 +191,7 @@ def _unproven(subjects: Sequence[Subject], catalog: Catalog, workload: Workload)
         )
         for spec, fingerprints in suggest(subjects, catalog).items()
     ]
-    return _Advice(_ranked(advised, subjects))
+    return _Advice(tuple(advised))
 
 
 def _proven(
@@ -212,7 +215,7 @@ def _proven(
         missing_index.recommend(proof, subjects, catalog, workload.seconds)
         for proof in missing_index.proofs(found.chosen, subjects, timings, whatif.method)
     ]
-    return _Advice(_ranked(advised, subjects), found, rejected)
+    return _Advice(tuple(advised), found, rejected)
 
 
 def _timings(
@@ -241,29 +244,31 @@ def _part(progress: Progress, start: float, end: float) -> Progress:
 
 
 def _ranked(advised: Sequence[Recommendation], subjects: Sequence[Subject]) -> tuple[Recommendation, ...]:
-    """Those first that save most of the cost over all calls, or that are about most of it."""
+    """Those first that save most of the time over all calls, or that are about most of it."""
     weights = {each.statement.fingerprint: each.weight for each in subjects}
 
-    def saved(recommendation: Recommendation) -> float:
-        return sum(
-            weights[each.fingerprint] * (each.cost_before - (each.cost_after or 0.0))
-            for each in recommendation.evidence
-        )
+    def saved(evidence: Evidence) -> float:
+        if evidence.cost_before is None:
+            return evidence.seconds_saved or 0.0
+        return weights[evidence.fingerprint] * (evidence.cost_before - (evidence.cost_after or 0.0))
 
-    return tuple(sorted(advised, key=saved, reverse=True))
+    return tuple(sorted(advised, key=lambda each: sum(map(saved, each.evidence)), reverse=True))
 
 
 def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> StatementReport:
     subject, fingerprint = judged.subject, judged.statement.fingerprint
+    mine = [each for each in advice.recommendations if fingerprint in each.statements]
     if subject is None:
-        tables = tuple(ref.name for ref in judged.facts.tables)
-        return StatementReport(judged.statement, judged.reason, tables)
+        told, tables, cost = judged.reason, tuple(ref.name for ref in judged.facts.tables), None
+    else:
+        told = verdict(subject, catalog, mine, advice.found, advice.rejected or {})
+        tables, cost = tuple(table.qualified for table in subject.tables), subject.cost
     return StatementReport(
         statement=judged.statement,
-        verdict=verdict(subject, catalog, advice.recommendations, advice.found, advice.rejected or {}),
-        tables=tuple(table.qualified for table in subject.tables),
-        cost=subject.cost,
-        recommendations=tuple(each.id for each in advice.recommendations if fingerprint in each.statements),
+        verdict="; ".join([told, *on_use(fingerprint, mine)]),
+        tables=tables,
+        cost=cost,
+        recommendations=tuple(each.id for each in mine),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dbperf.advice.indexes.candidates import candidates
 from dbperf.advice.indexes.search import Found, Trial
@@ -14,7 +14,6 @@ from dbperf.model.index import IndexSpec
 from dbperf.model.recommendation import Evidence, Recommendation
 from dbperf.plans.target import CostUnit
 
-MANY_CALLS = 100
 SLOW_SECONDS = 0.1
 """A call that took longer is not fine because its plan is cheap."""
 
@@ -45,13 +44,20 @@ def verdict(
         (each, evidence)
         for each in recommendations
         for evidence in each.evidence
-        if evidence.fingerprint == subject.statement.fingerprint
+        if evidence.fingerprint == subject.statement.fingerprint and not evidence.usage
     ]
     if mine:
         also = f"; {_OFFSET}{_NO_RULE}" if subject.facts.offset else ""
         advised = "; ".join(_advised(each, evidence, subject.unit) for each, evidence in mine)
-        return advised + also + _repeats(subject)
-    return _nothing(subject, catalog, found, rejected) + _repeats(subject)
+        return advised + also
+    return _nothing(subject, catalog, found, rejected)
+
+
+def on_use(fingerprint: str, recommendations: Sequence[Recommendation]) -> Iterator[str]:
+    """What is said of how a statement is used, whether it was explained or not."""
+    for each in recommendations:
+        if any(evidence.fingerprint == fingerprint and evidence.usage for evidence in each.evidence):
+            yield each.title
 
 
 def _advised(recommendation: Recommendation, evidence: Evidence, unit: CostUnit) -> str:
@@ -61,7 +67,7 @@ def _advised(recommendation: Recommendation, evidence: Evidence, unit: CostUnit)
         if times < SLOWER:
             return f"missing {what}: no faster, measured alone"
         return f"missing {what}: {times:,.{0 if times >= 10 else 1}f}x faster, measured alone"
-    if evidence.cost_after is not None:
+    if evidence.cost_before is not None and evidence.cost_after is not None:
         return f"missing {what}: {unit.name} {evidence.cost_before:,.0f} -> {evidence.cost_after:,.0f}"
     return f"perhaps missing {what}: not proven"
 
@@ -181,11 +187,3 @@ def _obstacles(subject: Subject) -> str:
     if not facts.filters and not facts.joins and not facts.limit:
         reasons.append("it has no condition, so it reads every row")
     return "; ".join(reasons[:2]) + (_NO_RULE if reasons else "")
-
-
-def _repeats(subject: Subject) -> str:
-    """An N+1 shows as one line that runs a cheap statement many times."""
-    sites = subject.statement.call_sites
-    if not sites or sites[0].calls < MANY_CALLS:
-        return ""
-    return f"; ran {sites[0].calls:,} times from one line (a loop? no rule advises on that yet)"

@@ -45,7 +45,7 @@ class Observations:
         self._settle_open()
         slots, counts = self.recorders.total()
         with settled.lock:
-            return self._seen(slots, self.settled.all, counts, self.failures)
+            return self._seen(slots, self.settled.all, counts, self.failures, fresh=False)
 
     def fresh(self) -> Seen:
         """What was seen since the last call, by SQL string and thread: the caller's to keep from now on.
@@ -56,7 +56,7 @@ class Observations:
         self._settle_open()
         slots, counts = self.recorders.fresh()
         failures, self._failures_taken = self.failures - self._failures_taken, self.failures
-        return self._seen(slots, self.settled.fresh(), counts, failures)
+        return self._seen(slots, self.settled.fresh(), counts, failures, fresh=True)
 
     def forget(self) -> None:
         """Start empty."""
@@ -71,10 +71,13 @@ class Observations:
             if checkout.noticed:
                 settle(checkout)
 
-    def _seen(self, slots: Iterable[Slot], book: Book, counts: Counter[str], failures: int) -> Seen:
+    def _seen(
+        self, slots: Iterable[Slot], book: Book, counts: Counter[str], failures: int, *, fresh: bool
+    ) -> Seen:
         observed = [self._observed(slot) for slot in slots]
         observed += [self._called(*key, calls) for key, calls in book.calls.items()]
         observed += [self._accessed(key, counted) for key, counted in book.accesses.items()]
+        observed += [self._used(sql, access) for sql, access in self.settled.along.reads(fresh=fresh)]
         unseen = Unseen(observer_failures=failures, **{name: counts[name] for name in _UNSEEN})
         figures = [*self._figures(counts)]
         for name, tally in book.operations.items():
@@ -101,6 +104,7 @@ class Observations:
             latency=Latency.of(slot.latency),
             call_sites=tuple(sorted(sites, key=lambda site: -site.calls)),
             failures=tuple(sorted(slot.failures.items(), key=lambda each: -each[1])),
+            accesses=tuple(self.settled.along.accesses(slot)) if slot.along else (),
             parameters=tuple(slot.samples),
         )
 
@@ -112,7 +116,10 @@ class Observations:
     def _accessed(self, key: AccessKey, counted: list[int]) -> Observed:
         kind, operation, site, loader, parent = key
         access = Access(kind, operation, _place(site), loader, _place(parent), *counted)
-        return Observed(site.slot.sql, self._dialect, self._paramstyle, self._database, accesses=(access,))
+        return self._used(site.slot.sql, access)
+
+    def _used(self, sql: str, access: Access) -> Observed:
+        return Observed(sql, self._dialect, self._paramstyle, self._database, accesses=(access,))
 
     def _figures(self, counts: Counter[str]) -> Iterable[Figure]:
         pool = {name: count for name, count in counts.items() if _thing(name) in _OF_POOL}

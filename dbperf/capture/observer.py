@@ -11,10 +11,10 @@ from collections.abc import Callable
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 
-from dbperf.capture import track
 from dbperf.capture.observations import Observations
 from dbperf.capture.pool import PoolWatch
 from dbperf.capture.record import recording
+from dbperf.capture.track import tell_at
 from dbperf.capture.transactions import counting
 from dbperf.capture.wrap import wrap
 from dbperf.settings import Resolved
@@ -39,7 +39,7 @@ class Capture:
         self._closed: list[bool] = []
         self.observations = Observations(dialect, database, settings.max_statements, awake)
         self._recorders = self.observations.recorders
-        track.newest = weakref.ref(self.observations.settled)
+        tell_at(self.observations.settled)
         record = recording(
             self._recorders,
             settings,
@@ -58,8 +58,10 @@ class Capture:
     def close(self) -> None:
         """Take everything off the engine again; what was observed can still be read."""
         self._closed.append(True)
+        self.observations.settled.closed = True
         self._unwrap()
         self._pool.unwrap()
+        self.observations.settled.along.close()
 
     def _give_up(self, failure: Exception) -> None:
         # No message of the failure: it may quote the application's data.

@@ -27,20 +27,32 @@ Once = tuple[int, Any, int]
 class Run:
     """Executions of a site in one scope, from the second on.
 
-    `again` of them had parameters that were seen before, with nothing written since. `told` is what was
-    already handed over of `counts`. `noticed` is where to put it once it is worth telling, None when it is
-    there.
+    `again` of them had parameters that were seen before, with nothing written since; `renewed` of them too,
+    but something was written meanwhile. `seen` has how often was written before each set of parameters came
+    last. `told` is what was already handed over of `counts`. `noticed` is where to put it once it is worth
+    telling, None when it is there.
     """
 
-    __slots__ = ("again", "again_ns", "calls", "noticed", "ns", "seen", "site", "told")
+    __slots__ = (
+        "again",
+        "again_ns",
+        "calls",
+        "noticed",
+        "ns",
+        "renewed",
+        "renewed_ns",
+        "seen",
+        "site",
+        "told",
+    )
 
     def __init__(self, site: Site, first: Once, noticed: list[Run]) -> None:
         nanoseconds, parameters, writes = first
         self.site = site
         self.calls, self.ns = 1, nanoseconds
-        self.again = self.again_ns = 0
+        self.again = self.again_ns = self.renewed = self.renewed_ns = 0
         self.noticed: list[Run] | None = noticed
-        self.seen: set[int] | None = {_identity(parameters, writes)} if site.slot.reads else None
+        self.seen: dict[int, int] | None = {_identity(parameters): writes} if site.slot.reads else None
         self.told = (0, 0, 0, 0)
 
     @property
@@ -48,8 +60,9 @@ class Run:
         """Executions with different parameters and their time, if they are many enough to be told; `again`
         and its time.
         """
-        different = self.calls - self.again
-        many = (different, self.ns - self.again_ns) if different >= FEWEST else (0, 0)
+        different = self.calls - self.again - self.renewed
+        spent = self.ns - self.again_ns - self.renewed_ns
+        many = (different, spent) if different >= FEWEST else (0, 0)
         return *many, self.again, self.again_ns
 
     def add(self, nanoseconds: int, parameters: Any, writes: int) -> int:
@@ -58,17 +71,20 @@ class Run:
         self.ns += nanoseconds
         if (seen := self.seen) is not None:
             try:
-                if type(parameters) is dict:  # psycopg's: to fail to hash one costs more than all the rest
-                    identity = hash((writes, *parameters.values()))
-                else:
-                    identity = hash((writes, parameters))
-            except TypeError:
-                identity = _identity(parameters, writes)
-            if identity in seen:
+                # To fail to hash a dictionary, which psycopg takes, would cost more than all the rest.
+                identity = hash(tuple(parameters.values()) if type(parameters) is dict else parameters)
+            except TypeError:  # a list in it, say
+                identity = _identity(parameters)
+            known = seen.get(identity)
+            if known == writes:
                 self.again += 1
                 self.again_ns += nanoseconds
+            elif known is not None:
+                seen[identity] = writes
+                self.renewed += 1
+                self.renewed_ns += nanoseconds
             elif calls < _DIFFERENT_KEPT:
-                seen.add(identity)
+                seen[identity] = writes
             elif not self.again:
                 self.seen = None
         if self.noticed is not None and (calls >= FEWEST or self.again):
@@ -79,9 +95,12 @@ class Run:
         """Add what another scope ran from the same line. What both ran with the same parameters was run
         again, unless something was written meanwhile.
         """
-        both = len(self.seen & other.seen) if self.seen and other.seen and not written else 0
-        self.again += other.again + both
-        self.again_ns += other.again_ns + both * other.ns // other.calls
+        both = len(self.seen.keys() & other.seen.keys()) if self.seen and other.seen else 0
+        repeated, renewed = (0, both) if written else (both, 0)
+        self.again += other.again + repeated
+        self.again_ns += other.again_ns + repeated * other.ns // other.calls
+        self.renewed += other.renewed + renewed
+        self.renewed_ns += other.renewed_ns + renewed * other.ns // other.calls
         self.calls += other.calls
         self.ns += other.ns
         if self.seen and other.seen and len(self.seen) < _DIFFERENT_KEPT:
@@ -153,7 +172,6 @@ class Operation(Scope):
         "outer",
         "over",
         "started",
-        "token",
     )
 
     def __init__(self, name: str, outer: Operation | None = None) -> None:
@@ -164,12 +182,19 @@ class Operation(Scope):
         self.inner_runs: dict[Site, Run] = {}
         self.inner_calls = self.inner_ns = 0
         self.started = perf_counter_ns()
-        self.token: Any = None
 
     def marker(self, name: str) -> None:
         """Note how long it took from the beginning to here."""
+        name = str(name)
         count, total = self.markers.get(name, (0, 0))
         self.markers[name] = count + 1, total + perf_counter_ns() - self.started
+
+    def is_within(self, other: Operation) -> bool:
+        """Whether it is `other` or a part of it."""
+        operation: Operation | None = self
+        while operation is not None and operation is not other:
+            operation = operation.outer
+        return operation is not None
 
     def executed(self) -> tuple[int, int]:
         """Executions and their nanoseconds, those within inner operations too."""
@@ -203,15 +228,31 @@ current: ContextVar[Operation | None] = ContextVar("dbperf_operation", default=N
 """The operation that is open here: a task or thread that it starts inherits it."""
 
 
-def parent_of(scope: Scope | None, name: str) -> Site | None:
-    """The line that loaded instances of a mapped class last in this scope, or in the ones around it."""
-    found: Site | None = None
-    while scope is not None and found is None:
-        for site in list(scope.runs):
-            if name in site.slot.loads:
-                found = site
+def still_open(operation: Operation | None) -> Operation | None:
+    """The operation, or, where it is over, the innermost one around it that is not."""
+    while operation is not None and operation.over:
+        operation = operation.outer
+    return operation
+
+
+def parent_of(scope: Scope | None, of: Site, name: str) -> Site | None:
+    """The line that loaded the instances of a mapped class which another line, `of`, is busy with.
+
+    The last that began to load any before that line began, in this scope or in the ones around it; else
+    the last at all, which may be the line itself: what it loads, it goes on from.
+    """
+    later: Site | None = None
+    while scope is not None:
+        before: Site | None = None
+        sites = list(scope.runs)
+        ahead = sites.index(of) if of in scope.runs else len(sites)
+        for number, site in enumerate(sites):
+            if name in site.slot.loads and (number < ahead or before is None):
+                before, later = (site, later) if number < ahead else (before, later or site)
+        if before is not None:
+            return before
         scope = getattr(scope, "outer", None)
-    return found
+    return later
 
 
 def untold(scope: Scope) -> Iterator[tuple[Run, tuple[int, ...], tuple[int, ...]]]:
@@ -226,8 +267,8 @@ def untold(scope: Scope) -> Iterator[tuple[Run, tuple[int, ...], tuple[int, ...]
             yield run, tuple(count - known for count, known in zip(now, before, strict=True)), before
 
 
-def _identity(parameters: Any, writes: int) -> int:
+def _identity(parameters: Any) -> int:
     try:
-        return hash((writes, *parameters.values()) if isinstance(parameters, dict) else (writes, parameters))
+        return hash(tuple(parameters.values()) if isinstance(parameters, dict) else parameters)
     except TypeError:  # a list, say; by its text then
-        return hash((writes, repr(parameters)))
+        return hash(repr(parameters))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from dbperf.capture.along import Along
 from dbperf.capture.scope import Operation, Run, Scope, parent_of, untold
 from dbperf.capture.slot import LOOP, Site, Slot
 from dbperf.capture.timer import Timer
@@ -17,6 +18,8 @@ from dbperf.capture.timer import Timer
 _KEPT = 20_000
 """Pairs of statement and operation, and accesses, that are told apart."""
 _NAMES_KEPT = 1000
+_MARKERS_KEPT = 64
+_LONGEST = 200
 _OTHER = "other"
 
 AccessKey = tuple[str, str, Site, str, Site | None]
@@ -40,7 +43,8 @@ class Tally:
         self.errors += operation.error
         self.statements += statements
         self.execute_ns += execute_ns
-        for name, (times, total) in operation.markers.items():
+        for marker, (times, total) in operation.markers.items():
+            name = _known(marker, self.markers, _MARKERS_KEPT)
             known = self.markers.get(name, (0, 0))
             self.markers[name] = known[0] + times, known[1] + total
 
@@ -66,7 +70,7 @@ class Book:
 
     def called(self, slot: Slot, operation: str, calls: int) -> None:
         """Add calls of a statement in an operation."""
-        key = slot, operation
+        key = slot, _known(operation, self.operations, _NAMES_KEPT)
         if key not in self.calls and len(self.calls) >= _KEPT:
             key = slot, _OTHER
         self.calls[key] = self.calls.get(key, 0) + calls
@@ -84,23 +88,30 @@ class Book:
 
     def ended(self, operation: Operation, nanoseconds: int) -> None:
         """Add what an operation did."""
-        name = operation.name
-        tally = self.operations.get(name)
-        if tally is None:
-            name = name if len(self.operations) < _NAMES_KEPT else _OTHER
-            tally = self.operations.setdefault(name, Tally())
-        tally.add(operation, nanoseconds)
+        name = _known(operation.name, self.operations, _NAMES_KEPT)
+        self.operations.setdefault(name, Tally()).add(operation, nanoseconds)
+
+
+def _known(name: str, names: Collection[str], most: int) -> str:
+    """A name, or, where it is new and there are `most` of them already, the one that is for all others."""
+    return name if name in names or len(names) < most else _OTHER
 
 
 class Settled:
-    """Two books of one engine: of all, and, where somebody writes it down, of what came since last time."""
+    """Two books of one engine: of all, and, where somebody writes it down, of what came since last time.
+
+    And what its statements load along. `closed`: the engine is not instrumented any more.
+    """
 
     def __init__(self, *, written_down: bool) -> None:
         self._written_down = written_down
+        self.closed = False
+        self.along = Along()
         self.forget()
 
     def forget(self) -> None:
         """Start empty."""
+        self.along.forget()
         self.all, self._new = Book(), Book()
         self.books = (self.all, self._new) if self._written_down else (self.all,)
 
@@ -127,6 +138,7 @@ def operation_ended(operation: Operation, nanoseconds: int, home: Settled | None
     """Write down an operation that is over: with each of its statements, and how it went with the engine of
     the first of them, or at `home` where it ran none.
     """
+    operation.name = str(operation.name)[:_LONGEST]
     settle(operation, operation.name)
     with lock:
         for site, run in list(operation.runs.items()):
@@ -145,9 +157,9 @@ def _accesses(
     if again:
         yield ("again", name, site, "", None), (int(not before[2]), again, again_ns)
     load = site.load or LOOP
-    if not different or load.kind == "batch":
+    if not different or load.kind in {"batch", "page"}:
         return
-    above = parent_of(scope, load.parent) if load.parent else None
+    above = parent_of(scope, site, load.parent) if load.parent else None
     yield (load.kind, name, site, load.loader, above), (int(not before[0]), different, spent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -38,8 +39,8 @@ each time. Who keeps a key keeps the code too, so the identity stays its own.
 class Load:
     """What the ORM loads with a statement; `kind`, `loader` are those of `Access`.
 
-    Or `kind` is "batch": a relationship of many instances at once. `parent` is the class of the instances
-    that it is loaded for, as it stands in `Slot.loads`.
+    Or `kind` is "page", or "batch": a relationship, or columns of a subclass, of many instances at once.
+    `parent` is the class of the instances that it is loaded for, as it stands in `Slot.loads`.
     """
 
     kind: str
@@ -47,24 +48,36 @@ class Load:
     parent: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Eager:
+    """A relationship that a statement loads along: the class that declares it, its name, what asks for it.
+
+    `loader` is an option, "joinedload(User.posts)", or a declaration, 'relationship(lazy="joined") of
+    User.posts'.
+    """
+
+    loader: str
+    owner: weakref.ref[type]
+    key: str
+
+
 LOOP = Load("loop")
 """Nothing that the ORM knows of: the application runs it again and again."""
+PAGE = Load("page")
+"""It pages through many rows."""
 
 
 class Site:
-    """A line that runs a statement: the code and the offset in it, and how to find it again.
-
-    `depth` frames above the recorder stands `inner`, a library's code, and right above that `code`. So the
-    next execution from here is known by two frames, and nobody walks the stack. `depth` is -1 where the line
-    cannot be known so.
+    """A line that runs a statement: the code and the offset in it, and the `depth` at which it was found, 0
+    where it cannot be known by that; see `callsite.Found`.
     """
 
-    __slots__ = ("calls", "code", "depth", "inner", "lasti", "load", "slot")
+    __slots__ = ("calls", "code", "depth", "lasti", "load", "slot")
 
     def __init__(self, slot: Slot, code: CodeType | None, lasti: int) -> None:
         self.slot = slot
         self.code, self.lasti = code, lasti
-        self.depth, self.inner = -1, code
+        self.depth = 0
         self.calls = 0
         self.load: Load | None = None
         """What it is when it runs again and again, once somebody asked."""
@@ -92,18 +105,20 @@ class Slot:
     """What one thread saw of one statement. Times are nanoseconds, `latency` counts by histogram bucket.
 
     `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
-    in it. `reads`: it writes nothing. `batched`: one execution may be several calls of the driver. `counted`:
-    the driver tells how many rows came when it has executed. `loads` are the mapped classes that it loads.
-    `home` is where is written what becomes of it when an operation ends.
+    in it. `reads`: it writes nothing. `fetched`: its rows are counted as they are fetched, and not by what
+    the driver says when it has executed. `batched`: one execution may be several calls of the driver. `loads`
+    are the mapped classes that it loads, `along` the relationships that come with them. `home` is where is
+    written what becomes of it when an operation ends.
     """
 
     __slots__ = (
         *COUNTS,
+        "along",
         "batched",
         "clean",
-        "counted",
         "failures",
         "fetch",
+        "fetched",
         "home",
         "latency",
         "loads",
@@ -125,9 +140,9 @@ class Slot:
         for name in COUNTS:
             setattr(self, name, 0)
         self.batched = False
-        self.counted = True
-        self.reads = True
+        self.reads = self.fetched = True
         self.loads: tuple[str, ...] = ()
+        self.along: tuple[Eager, ...] = ()
         self.latency: dict[int, int] = {}
         self.failures: dict[str, int] = {}
         self.site: Site | None = None
@@ -172,6 +187,7 @@ class Slot:
     def add(self, other: Slot) -> None:
         """Add what another thread, which may still be writing, saw of the same statement."""
         self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
+        self.along = self.along or other.along
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for bucket, count in other.latency.copy().items():
@@ -189,6 +205,7 @@ class Slot:
             _counts(self), self.latency.copy(), calls, self.failures.copy(), self.samples.copy()
         )
         fresh = Slot(self.sql, self.home)
+        fresh.along = self.along
         for name, count, known in zip(COUNTS, now.counts, before.counts, strict=True):
             setattr(fresh, name, count - known)
         fresh.latency = _more(now.latency, before.latency)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
-from dbperf.capture.slot import LOOP, Site, Slot
+from dbperf.capture.slot import LOOP, PAGE, Site, Slot
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _READS = re.compile(
     r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*\(*\s*(?:select|with|values|show|table)\b", re.I | re.DOTALL
 )
+_OFFSET = re.compile(r"\boffset\b", re.I)
 _WRITES = re.compile(r"\b(?:insert|update|delete|merge|into)\b", re.I)
 
 
@@ -36,6 +38,8 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
         slot.reads = not (context.is_crud or context.isddl)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
+    if _is_orm(context):
+        _note_loads(slot, context)
 
 
 def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
@@ -58,8 +62,35 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
 
 def note_load(site: Site, context: Any) -> None:
     """Ask the ORM what a line loads that runs its statement again and again."""
-    del context
-    site.load = LOOP
+    site.load = PAGE if _is_page(context) else LOOP
+    if _is_orm(context):
+        with suppress(Exception):
+            from dbperf.capture import orm
+
+            site.load = orm.relationship_load(context) or site.load
+
+
+def _is_page(context: Any) -> bool:
+    """Whether an OFFSET is asked for. SQLite is sent one behind every LIMIT."""
+    statement: Any = getattr(context, "invoked_statement", None)
+    if hasattr(statement, "_offset_clause"):
+        return statement._offset_clause is not None
+    return bool(_OFFSET.search(getattr(context, "statement", None) or ""))
+
+
+def _note_loads(slot: Slot, context: Any) -> None:
+    # What the ORM knows is internal to it: where a version has it elsewhere, less is known, and no more.
+    with suppress(Exception):
+        from dbperf.capture import orm
+
+        slot.loads = orm.loaded(context)
+        if found := orm.eager(context):
+            slot.home.along.note(slot, found)
+
+
+def _is_orm(context: Any) -> bool:
+    attributes = getattr(getattr(context, "invoked_statement", None), "_propagate_attrs", None) or {}
+    return bool(attributes.get("compile_state_plugin") == "orm")
 
 
 def is_batched(context: Any) -> bool:

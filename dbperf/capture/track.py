@@ -5,57 +5,63 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from dbperf.capture.scope import Operation, current
-from dbperf.capture.settled import operation_ended
+from dbperf.capture.scope import Operation, current, still_open
+from dbperf.capture.settled import Settled, operation_ended
 from dbperf.errors import InputError
 
-if TYPE_CHECKING:
-    from dbperf.capture.settled import Settled
-
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def newest() -> Settled | None:
-    """Where operations that ran no statement are told: at the engine that was instrumented last."""
-    return None
 
 
 class track:  # noqa: N801  it is used like a function
     """An operation by name: a request, a job, a step of one.
 
     `with track("checkout") as op:`, `async with`, or as a decorator of a function or a coroutine function.
-    `op.marker("saved")` notes how long it took to get there. Operations nest: a statement belongs to the
-    innermost one, the times of an operation hold those within. A thread or task inherits the operation it is
-    started in as it inherits context variables.
+    `op.marker("saved")` notes how long it took to get there; `op.name` may be given until it is left.
+    Operations nest: a statement belongs to the innermost one, the times of an operation hold those within. A
+    thread or task inherits the operation it is started in as it inherits context variables.
 
-    It never raises into the application, and where no engine is instrumented nothing is kept. Raises
-    InputError where it decorates a generator function, whose body runs at other times than its call.
+    An exception makes it an error of the operation; a cancellation, which is a BaseException, ends it and no
+    more. It never raises into the application, and where no engine is instrumented nothing is kept. Raises
+    InputError where it decorates a generator function, whose body runs at other times than its call, and
+    where it is given a function for a name.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_entered", "_name")
 
     def __init__(self, name: str) -> None:
+        if callable(name):
+            raise InputError('track takes a name: @dbperf.track("…")')
         self._name = name
+        self._entered: list[Operation] = []
 
     def __enter__(self) -> Operation:
-        operation = Operation(str(self._name), current.get())
-        operation.token = current.set(operation)
+        operation = enter(self._name)
+        self._entered.append(operation)
         return operation
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        operation = current.get()
-        while operation is not None and operation.name != self._name:  # one within was never left
-            operation = operation.outer
-        if operation is not None:
+        with suppress(LookupError, ValueError):  # it was not entered
+            operation = self._innermost()
+            self._entered.remove(operation)
             leave(operation, failed=isinstance(error, Exception))
+
+    def _innermost(self) -> Operation:
+        """Of those entered by this object, which many may use at once, the one that is open here; where it is
+        left in another context than it was entered in, the last.
+        """
+        operation = current.get()
+        while operation is not None and operation not in self._entered:
+            operation = operation.outer
+        return operation or self._entered[-1]
 
     async def __aenter__(self) -> Operation:
         return self.__enter__()
@@ -68,36 +74,51 @@ class track:  # noqa: N801  it is used like a function
     def __call__(self, function: _Function) -> _Function:
         """The function, each call of which is an operation."""
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            raise InputError(f"track cannot decorate {function.__qualname__}, a generator: use it inside")
+            called = getattr(function, "__qualname__", "a function")
+            raise InputError(f"track cannot decorate {called}, a generator: use it inside")
+        name = self._name
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def tracked(*args: Any, **kw: Any) -> Any:
-                with self:
+                with track(name):
                     return await function(*args, **kw)
 
         else:
 
             @functools.wraps(function)
             def tracked(*args: Any, **kw: Any) -> Any:
-                with self:
+                with track(name):
                     return function(*args, **kw)
 
         return tracked  # type: ignore[return-value]
 
 
-def leave(operation: Operation, *, failed: bool) -> None:
-    """End an operation: it is told, and the one around it is open again."""
+def enter(name: object) -> Operation:
+    """Begin an operation within the one that is open here; it is the one open here now."""
+    operation = Operation(str(name), still_open(current.get()))
+    current.set(operation)
+    return operation
+
+
+def leave(operation: Operation, *, failed: bool = False) -> None:
+    """End an operation and tell it, once; never raises.
+
+    Here the one around it is open again, also where one within it was never left: a generator that is not
+    exhausted. Left in another context than it was begun in, as when somebody else closes a generator, it
+    changes nothing there; what knows it still, a task that outlives it, sees that it is over.
+    """
+    if operation.over:
+        return
     try:
-        current.reset(operation.token)
-    except ValueError:  # begun in another context: a generator's, or a task's
-        current.set(operation.outer)
-    operation.over = True
-    try:
-        operation.error = failed
-        operation_ended(operation, perf_counter_ns() - operation.started, newest())
-        if operation.outer is not None:
-            operation.outer.absorb(operation)
+        nanoseconds = perf_counter_ns() - operation.started
+        operation.over, operation.error = True, failed
+        here = current.get()
+        is_open = here is not None and here.is_within(operation)
+        current.set(still_open(operation.outer if is_open else here))
+        operation_ended(operation, nanoseconds, _home())
+        if (outer := still_open(operation.outer)) is not None:
+            outer.absorb(operation)
     except Exception as failure:  # noqa: BLE001  an observer never raises
         with suppress(Exception):
             _say_once(type(failure).__name__)
@@ -106,3 +127,16 @@ def leave(operation: Operation, *, failed: bool) -> None:
 @functools.cache
 def _say_once(name: str) -> None:
     logging.getLogger("dbperf").warning("an operation could not be told (%s)", name)
+
+
+_homes: list[weakref.ref[Settled]] = []
+
+
+def tell_at(home: Settled) -> None:
+    """Have operations that run no statement told at `home`, the engine instrumented last, while it lives."""
+    _homes[:] = [each for each in _homes if each() is not None] + [weakref.ref(home)]
+
+
+def _home() -> Settled | None:
+    homes = (each() for each in reversed(_homes))
+    return next((each for each in homes if each is not None and not each.closed), None)

@@ -54,21 +54,27 @@ class Evidence:
     `parameters` says where the values came from: captured, statistics, none (there are none to bind) or
     generic. `not_timed` says why the statement was not, or may not be, executed. `cost_unit` is what the
     costs are: the planner's estimate, or the "VM steps" of SQLite, which were counted.
+
+    Of a change to how a statement is used there are no plans and no costs. `usage` says how it is used, and
+    `seconds_saved` how much of the captured time the change spares at least, over all calls: worked out
+    from measured figures, and not measured itself.
     """
 
     fingerprint: str
     sql: str
     calls: int
-    parameters: str
-    parameter_sets: int
-    plan_before: str
-    plan_after: str
-    cost_before: float
+    parameters: str = "none"
+    parameter_sets: int = 0
+    plan_before: str = ""
+    plan_after: str = ""
+    cost_before: float | None = None
     cost_after: float | None = None
     seconds_before: float | None = None
     seconds_after: float | None = None
     not_timed: str = ""
     cost_unit: str = "planner cost"
+    usage: str = ""
+    seconds_saved: float | None = None
 
     @property
     def saved_share(self) -> float | None:

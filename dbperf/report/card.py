@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dbperf.model.recommendation import Evidence, Recommendation
@@ -144,26 +144,35 @@ def _blocks(recommendation: Recommendation) -> list[tuple[str, str]]:
 
 def _exhibit(evidence: Evidence, anchors: Mapping[str, str]) -> Exhibit:
     number, told, drawn = _effect(evidence)
-    calls = f"{plural(evidence.calls, 'call')}, " if evidence.calls else ""
-    change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
     return Exhibit(
         sql=short(evidence.sql),
         anchor=anchors.get(evidence.fingerprint, ""),
         number=number,
         told=sentence(told),
         bars=drawn,
-        notes=(sentence(f"{calls}{parameters_used(evidence)}; {change}"), sentence(plan_change(evidence))),
+        notes=tuple(map(sentence, _notes(evidence))),
     )
+
+
+def _notes(evidence: Evidence) -> Iterator[str]:
+    if evidence.cost_before is None:
+        return
+    calls = f"{plural(evidence.calls, 'call')}, " if evidence.calls else ""
+    change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
+    yield f"{calls}{parameters_used(evidence)}; {change}"
+    yield plan_change(evidence)
 
 
 def _effect(evidence: Evidence) -> tuple[str, str, tuple[Bar, ...]]:
     """The number that counts, what it is, and how it is drawn: measured time, else the cost."""
+    if evidence.usage:
+        return "", evidence.usage, ()
     before, after = evidence.seconds_before, evidence.seconds_after
     if before is not None and after is not None:
         times, change = before_after(before, after)
         return times, ", ".join(filter(None, (change, "measured"))), bars(before, after)
     why = f"not timed: {evidence.not_timed}" if evidence.not_timed else "not timed"
-    if evidence.cost_after is None:
+    if evidence.cost_before is None or evidence.cost_after is None:
         return "", why, ()
     change = percent_change(evidence.cost_before, evidence.cost_after)
     return sentence(f"{evidence.cost_unit} {change}") if change else "", f"a cost, not a time; {why}", ()

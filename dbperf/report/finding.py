@@ -102,6 +102,9 @@ def _evidence(evidence: Evidence, width: int) -> Iterator[Text]:
     # Two lines of SQL at most: enough to recognise a statement, and to see the next finding too.
     for line in folded(short_sql(evidence.sql, inner * 2 - inner // 4), inner):
         yield Text(f"{_INDENT}{line}")
+    if evidence.usage:
+        yield from paragraph(evidence.usage, width, f"{_INDENT}  ")
+        return
     calls = f"{_INDENT}  {plural(evidence.calls, 'call')}: " if evidence.calls else f"{_INDENT}  "
     if evidence.seconds_before is not None and evidence.seconds_after is not None:
         yield Text.assemble(
@@ -110,8 +113,9 @@ def _evidence(evidence: Evidence, width: int) -> Iterator[Text]:
     else:
         why = f": {one_line(evidence.not_timed)}" if evidence.not_timed else ""
         yield Text.assemble(calls, f"not timed{why}")
-    change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
-    yield from paragraph(f"{change}, {parameters_used(evidence)}", width, f"{_INDENT}  ", LABEL)
+    if evidence.cost_before is not None:
+        change = cost_change(evidence.cost_before, evidence.cost_after, evidence.cost_unit)
+        yield from paragraph(f"{change}, {parameters_used(evidence)}", width, f"{_INDENT}  ", LABEL)
     yield from paragraph(plan_change(evidence), width, f"{_INDENT}  ", LABEL)
 
 

@@ -42,6 +42,7 @@ def reasons(coverage: Coverage) -> list[tuple[str, list[Skipped]]]:
 
 def _gain(evidence: Evidence) -> tuple[float, float]:
     seconds = (evidence.seconds_before or 0.0) - (evidence.seconds_after or 0.0)
-    units = evidence.cost_before - evidence.cost_after if evidence.cost_after is not None else 0.0
+    before, after = evidence.cost_before, evidence.cost_after
+    units = before - after if before is not None and after is not None else 0.0
     calls = max(evidence.calls, 1)  # a statement that was given and not captured has none
-    return seconds * calls, units * calls
+    return seconds * calls + (evidence.seconds_saved or 0.0), units * calls

@@ -27,7 +27,7 @@ LEVELS = {
     Level.MEASURED: "The statements were executed with and without the change, in turn, and timed.",
     Level.WHAT_IF: "The database planned the statements with the change in place. What it saves is a "
     "cost: only timing them shows what that is in seconds.",
-    Level.ESTIMATED: "Worked out from statistics; nothing was planned again.",
+    Level.ESTIMATED: "Worked out from what was measured of the traffic; nothing was tried.",
     Level.UNVERIFIED: "Follows from the statement and its plan; nothing was tried.",
 }
 """What each verification level means."""
@@ -60,7 +60,10 @@ def headline(report: Report) -> str:
     if report.applied:
         before, after = replayed_seconds(report)
         change = ", ".join(part for part in (factor(before, after), "measured") if part)
-        return f"{findings}, applied: {duration(before)} → {duration(after)} for the same traffic ({change})"
+        applied = tuple(each for each in report.recommendations if each.ddl)
+        more = plural(rest, "more finding") if (rest := len(report.recommendations) - len(applied)) else ""
+        times = f"{duration(before)} → {duration(after)} for the same traffic ({change})"
+        return "; ".join(filter(None, (f"{_findings(applied)}, applied: {times}", more)))
     if (saved := report.recoverable_seconds) > 0:
         total = duration(report.seconds)
         proof = "measured" + _unmeasured(report.recommendations)
@@ -100,6 +103,11 @@ def replayed_seconds(report: Report) -> tuple[float, float]:
 def stake(recommendation: Recommendation, report: Report) -> str:
     """What a recommendation can save of the captured time; where nothing was timed, the time it is about."""
     total = report.seconds
+    if (least := sum(each.seconds_saved or 0.0 for each in recommendation.evidence)) and total > 0:
+        percent = f"{least / total:.0%}" if least >= total / 100 else "under 1%"
+        return f"can save at least {duration(least)} of the {duration(total)} captured ({percent}, estimated)"
+    if any(each.usage for each in recommendation.evidence):
+        return ""
     taken = {each.statement.fingerprint: each.statement.seconds for each in report.statements}
     shares = {each.fingerprint: each.saved_share for each in recommendation.evidence}
     timed = {fingerprint: share for fingerprint, share in shares.items() if share is not None}
@@ -122,7 +130,7 @@ def database_name(database: str) -> str:
 
 def proof_hint(recommendation: Recommendation, environment: str) -> str:
     """What the reader can do to have a recommendation measured; "" when it is, or cannot be."""
-    if recommendation.verification.level is Level.MEASURED:
+    if recommendation.verification.level in {Level.MEASURED, Level.ESTIMATED}:
         return ""
     if environment == "production":
         return "analyze a copy of this database with --environment staging --verify"
@@ -177,7 +185,7 @@ def cost_savings(report: Report) -> list[CostSaving]:
     timed = {each.fingerprint for each in found if each.saved_share is not None}
     best: defaultdict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     for each in found:
-        if each.fingerprint in timed or each.cost_after is None:
+        if each.fingerprint in timed or each.cost_before is None or each.cost_after is None:
             continue
         calls = max(each.calls, 1)
         after_before = (each.cost_after * calls, each.cost_before * calls)
@@ -260,13 +268,18 @@ def _no_finding(report: Report) -> str:
 
 
 def _findings(recommendations: tuple[Recommendation, ...]) -> str:
-    # Only the index rules have a name that is a thing one can count ("3 missing indexes").
-    names = Counter(
-        each.slug.replace("-", " ") if each.code.startswith("DBP1") else "finding" for each in recommendations
-    )
+    names = Counter(_NOUNS.get(each.slug) or _noun(each) for each in recommendations)
     if len(names) > 1 and "finding" in names:
         names["other finding"] = names.pop("finding")
     return ", ".join(plural(number, name) for name, number in names.items())
+
+
+_NOUNS = {"n-plus-one": "N+1 query", "repeated-query": "repeated query"}
+
+
+def _noun(recommendation: Recommendation) -> str:
+    # Of the others, the index rules alone have a name that is a thing one can count ("3 missing indexes").
+    return recommendation.slug.replace("-", " ") if recommendation.code.startswith("DBP1") else "finding"
 
 
 def _unmeasured(recommendations: tuple[Recommendation, ...]) -> str:

@@ -49,7 +49,7 @@ def merge(workloads: Iterable[Workload]) -> Workload:
         notes |= dict.fromkeys(workload.notes)
         figures += workload.figures
     statements = [_together(each) for each in alike.values()]
-    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint))
+    statements.sort(key=lambda each: (-each.seconds, each.fingerprint))
     return Workload(tuple(statements), coverage, tuple(notes), together(figures))
 
 

@@ -135,9 +135,16 @@ async def _serve(
 async def _visitor(session: AsyncSession, random: Random, sizes: Sizes) -> None:
     for _ in range(4):
         product_id = _skewed(random, sizes.products)
-        await aio.product_page(session, product_id)
+        product, reviews = await aio.product_page(session, product_id)
+        _show(product.name, *(f"{review.author.name}: {review.body}" for review in reviews))
         await aio.rating(session, product_id)
-    await aio.order_page(session, random.randint(1, sizes.orders))
+    order = await aio.order_page(session, random.randint(1, sizes.orders))
+    _show(*(f"{item.quantity} x {item.product.name}" for item in order.items))
+
+
+def _show(*lines: str) -> str:
+    """A page, as a template would make it."""
+    return "\n".join(lines)
 
 
 async def _manager(session: AsyncSession, random: Random, sizes: Sizes) -> None:

@@ -77,7 +77,6 @@ def test_the_demo_proves_its_advice_and_keeps_the_shop_when_asked(place: Path) -
     verdicts = {each["sql"]: each["verdict"] for each in report["statements"]}
     assert all(verdicts.values())
     assert any("function on the column" in each for each in verdicts.values())
-    assert any("from one line (a loop?" in each for each in verdicts.values())
     assert report["summary"]["execute_seconds_after"] < report["summary"]["execute_seconds"]
 
     said = re.search(r"psql '(.+)'\n.*?(kill \d+)", err, re.DOTALL)
@@ -85,7 +84,7 @@ def test_the_demo_proves_its_advice_and_keeps_the_shop_when_asked(place: Path) -
     with psycopg.connect(said[1]) as connection:
         row = connection.execute("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'").fetchone()
         assert row is not None
-        assert row[0] >= len(found)
+        assert row[0] >= sum(len(each["ddl"]) for each in found.values())
         row = connection.execute("SELECT sum(n_live_tup) FROM pg_stat_user_tables").fetchone()
         assert row is not None
         assert row[0] >= 1_500_000

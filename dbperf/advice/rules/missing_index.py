@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from dbperf.advice.ddl import free_name, model_code
 from dbperf.advice.indexes.search import Trial
 from dbperf.advice.indexes.write_cost import write_cost
+from dbperf.advice.severity import severity
 from dbperf.advice.subject import Subject, mean_cost
 from dbperf.advice.verify import Timing, why_not_timed
 from dbperf.model.catalog import Catalog, Table
@@ -43,10 +44,6 @@ CODE, SLUG = "DBP101", "missing-index"
 SLOWER = 1.1
 """An index that makes any statement this many times slower is not advised; nor one that makes none faster."""
 NOISE_SECONDS = 0.0005
-
-ERROR_SHARE, INFO_SHARE = 0.25, 0.01
-"""Shares of all captured time that an index saves, from which it is an error, below which it is info."""
-
 
 Timings = Mapping[str, Timing | str]
 
@@ -221,7 +218,7 @@ def _verification(proof: Proof, evidence: Sequence[Evidence], catalog: Catalog) 
     return Verification(
         level=level,
         method=proof.method + _EXECUTED if measured else proof.method,
-        cost_before=_mean((each.cost_before, each.calls) for each in evidence),
+        cost_before=_mean((each.cost_before or 0.0, each.calls) for each in evidence),
         cost_after=_mean((each.cost_after or 0.0, each.calls) for each in evidence) if planned else None,
         seconds_before=_mean((each.seconds_before or 0.0, each.calls) for each in measured),
         seconds_after=_mean((each.seconds_after or 0.0, each.calls) for each in measured),
@@ -239,19 +236,15 @@ def _mean(values: Iterable[tuple[float, int]]) -> float | None:
 
 
 def _severity(evidence: Sequence[Evidence], served: Sequence[Subject], captured_seconds: float) -> Severity:
-    if not captured_seconds:
-        return Severity.WARNING
     taken = {each.statement.fingerprint: each.statement.seconds for each in served}
     saved = sum(taken[each.fingerprint] * _saved_share(each) for each in evidence)
-    if saved >= ERROR_SHARE * captured_seconds:
-        return Severity.ERROR
-    return Severity.WARNING if saved >= INFO_SHARE * captured_seconds else Severity.INFO
+    return severity(saved, captured_seconds)
 
 
 def _saved_share(evidence: Evidence) -> float:
     if (measured := evidence.saved_share) is not None:
         return measured
-    if evidence.cost_after is not None:
+    if evidence.cost_before and evidence.cost_after is not None:
         return 1 - evidence.cost_after / evidence.cost_before
     return 0.0  # unverified: nothing is promised
 

@@ -101,6 +101,19 @@ def read_from(
     return Workload(statements, _coverage(connection), tuple(json.loads(notes or "[]")), figures)
 
 
+def first_by(where: str | os.PathLike[str], since: float | None = None) -> float | None:
+    """By when, in seconds since 1970, some statement in a store had run, of those that ran `since` then: the
+    end of the first window; None where there is none. Raises StoreError.
+    """
+    with opened(where) as connection:
+        ends = []
+        for window in STATEMENTS.windows:
+            rows = overlapping(window, since, None)
+            starts = connection.execute(select(func.min(rows.c.starts))).scalar()
+            ends += [] if starts is None else [starts + tables.SECONDS[window]]
+        return min(ends, default=None)
+
+
 def _statements(
     connection: Connection, since: float | None, until: float | None, detailed: int | None
 ) -> tuple[Statement, ...]:
@@ -121,7 +134,7 @@ def _statements(
         for row in connection.execute(select(tables.statement))
         if row.id in numbers
     ]
-    statements.sort(key=lambda each: (-each.execute_seconds, each.fingerprint, each.database))
+    statements.sort(key=lambda each: (-each.seconds, each.fingerprint, each.database))
     return tuple(statements)
 
 
@@ -198,7 +211,11 @@ def _slowest(connection: Connection, spent: Mapping[int, Counter[str]], number: 
     for row in connection.execute(select(tables.statement.c.id, tables.statement.c.database)):
         if row.id in spent:
             databases[row.database].append(row.id)
-    largest = (nlargest(number, keys, lambda key: spent[key]["execute_ns"]) for keys in databases.values())
+
+    def took(key: int) -> int:
+        return spent[key]["execute_ns"] + spent[key]["fetch_ns"]
+
+    largest = (nlargest(number, keys, took) for keys in databases.values())
     return sorted(key for keys in largest for key in keys)
 
 

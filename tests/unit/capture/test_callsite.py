@@ -14,6 +14,7 @@ import sqlalchemy
 
 from dbperf.capture import callsite
 from dbperf.capture.slot import Slot
+from dbperf.integrations import asgi
 from dbperf.settings import Resolved
 
 HERE = __file__
@@ -43,7 +44,8 @@ def found(frame: FrameType, **settings: tuple[str, ...]) -> str | None:
         "<frozen importlib._bootstrap>",
         os.path.join(os.path.dirname(os.__file__), "threading.py"),
         os.path.join(os.path.dirname(sqlalchemy.__file__), "orm", "strategies.py"),
-        os.path.join(os.path.dirname(os.path.dirname(callsite.__file__)), "wrap.py"),
+        os.path.join(os.path.dirname(callsite.__file__), "wrap.py"),
+        asgi.__file__,
         "/srv/venv/lib/python3.11/site-packages/flask/app.py",
         "/usr/lib/python3/dist-packages/flask/app.py",
     ],

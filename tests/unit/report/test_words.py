@@ -86,6 +86,9 @@ def test_findings_of_several_kinds(shop: Report, index: Recommendation) -> None:
 def test_applied_compares_only_what_ran_twice(shop: Report) -> None:
     told = headline(replace(shop, applied=True))
     assert told == "1 missing index, applied: 52.0 s → 5.95 s for the same traffic (8.7x faster, measured)"
+    loop = replace(shop.recommendations[0], id="b", code="DBP401", slug="n-plus-one", ddl=())
+    more = headline(replace(shop, applied=True, recommendations=(*shop.recommendations, loop)))
+    assert more == f"{told}; 1 more finding"
     once = replace(shop.statements[0], after=None)
     told = headline(replace(shop, applied=True, statements=(once, *shop.statements[1:])))
     assert "10.8 s → 5.81 s" in told
