@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sized
 from typing import Any
 
+from sqlalchemy.pool.base import _AdhocProxiedConnection
+
 from dbperf.capture.recorder import Recorders
 from dbperf.capture.scope import current
 
@@ -38,8 +40,9 @@ def _was_used(what: str, connection: Any) -> bool:
     """Whether something ran in the transaction that ended; it is over now."""
     try:
         checkout = connection._connection_record._dbperf
-    except AttributeError:  # detached from its pool, or not from a pool that is watched
-        return True
+    except AttributeError:
+        # Detached from its pool, or from one not watched then; or the dialect's own, at its first connect.
+        return not isinstance(connection, _AdhocProxiedConnection)
     if what == "commit":  # what is read again may have been written meanwhile
         checkout.writes += 1
         if (operation := current.get()) is not None:
