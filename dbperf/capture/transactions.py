@@ -36,10 +36,11 @@ def counting(recorders: Recorders, closed: Sized, give_up: Callable[[Exception],
 
 def _was_used(what: str, connection: Any) -> bool:
     """Whether something ran in the transaction that ended; it is over now."""
-    try:
-        checkout = connection._connection_record._dbperf
-    except AttributeError:  # detached from its pool, or not from a pool that is watched
+    record = getattr(connection, "_connection_record", None)
+    if record is None:  # detached from its pool
         return True
+    if (checkout := vars(record).get("_dbperf")) is None:  # just connected, and nobody has it yet
+        return False
     if what == "commit":  # what is read again may have been written meanwhile
         checkout.writes += 1
         if (operation := current.get()) is not None:
