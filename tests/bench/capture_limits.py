@@ -1,6 +1,6 @@
 """How true the time of a long fetch is, what it costs, and how much memory very many statements take.
 
-uv run python -P tests/bench/capture_limits.py
+    uv run python -P tests/bench/capture_limits.py
 
 200,000 rows are streamed in batches of 1,000, by psycopg's server-side cursor, asyncpg's, and SQLite's. What
 dbperf says of them is compared with the wall time of the driver alone doing the same, in turn; what it costs
