@@ -43,7 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("tests", nargs="*", metavar="test", help="files or folders, instead of those of CI")
     parser.add_argument("-k", default="", metavar="EXPRESSION", help="as pytest's")
     parser.add_argument("--whole", action="store_true", help="every test, not only those chosen for CI")
-    parser.add_argument("--postgresql", type=Path, metavar="FOLDER", help="that with its bin, and hstore; else SQLite")
+    parser.add_argument("--postgresql", type=Path, metavar="FOLDER", help="that with its bin; else SQLite")
     parser.add_argument("--cache", type=Path, default=_CACHE, metavar="FOLDER", help=f"default: {_CACHE}")
     return parser.parse_args()
 
