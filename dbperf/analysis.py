@@ -24,7 +24,7 @@ from dbperf.model.report import ENVIRONMENTS, Coverage, Replayed, Report, Skippe
 from dbperf.model.runtime import Figure, together
 from dbperf.model.workload import Statement, Workload
 from dbperf.plans.remembered import remembered
-from dbperf.plans.target import SYNTAX_ERROR, open_target
+from dbperf.plans.target import SYNTAX_ERROR, alike, open_target
 from dbperf.plans.target import Target as Database
 from dbperf.plans.whatif import Build, WhatIfIndex
 from dbperf.report.format import plural
@@ -156,10 +156,9 @@ def _same(databases: Collection[str], catalog: Catalog) -> Collection[str]:
     """Those that are the target. Raises InputError where none of several is."""
     if len(databases) <= 1:
         return databases
+    if found := alike(databases, catalog.database):
+        return found
     name = catalog.database.rsplit("/", 1)[-1]
-    for same in (catalog.database, f"/{name}"):
-        if found := {each for each in databases if f"/{each}".endswith(same)}:
-            return found
     listed = ", ".join(sorted(databases))
     raise InputError(f"the workload is of other databases ({listed}); none is named {name}")
 

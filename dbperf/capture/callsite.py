@@ -36,33 +36,35 @@ class _Code(IntEnum):
 
 class Found(NamedTuple):
     """A frame that is a call site. `depth` is how far above the frame that was asked for, or, negative, above
-    the topmost of the parent greenlet; `inner` is the code right below. The line is looked up when it is
-    read: in CPython 3.11 `frame.f_lineno` decodes the line table from the start and costs more than the walk.
+    the topmost of the parent greenlet; 0 where it cannot be found so.
+
+    The line is looked up when it is read: in CPython 3.11 `frame.f_lineno` decodes the line table from the
+    start and costs more than the walk.
     """
 
     code: CodeType
     lasti: int
     depth: int = 0
-    inner: CodeType | None = None
 
 
 Finder = Callable[[FrameType | None], Found | None]
+FrameAt = Callable[[int], FrameType]
 
 
 def finder(settings: Resolved, *, hop: bool = False) -> Finder:
     """A function that walks outwards from a frame to the first one of the application's own code.
 
     Where no frame is (a thread that a library started, a program that is all libraries), the first one of a
-    library is meant, which has no `inner`. `hop`: when the stack ends, go on with the greenlets that started
-    this one. SQLAlchemy's asyncio extension runs the engine in a greenlet of its own, so the awaiting
-    coroutine is on its parent's stack. The function returns None when there is neither.
+    library is meant, whose depth is 0. `hop`: when the stack ends, go on with the greenlets that started this
+    one. SQLAlchemy's asyncio extension runs the engine in a greenlet of its own, so the awaiting coroutine is
+    on its parent's stack. The function returns None when there is neither.
     """
     whose = _classifier(settings)
     known: dict[str, _Code] = {}
 
     def find(frame: FrameType | None) -> Found | None:
         library: Found | None = None
-        inner, depth = None, 0
+        depth = 0
         while frame is not None:
             code = frame.f_code
             kind = known.get(code.co_filename)
@@ -70,11 +72,11 @@ def finder(settings: Resolved, *, hop: bool = False) -> Finder:
                 if len(known) >= _FILES_KEPT:  # generated file names; files of modules never get so many
                     known.clear()
                 kind = known[code.co_filename] = whose(code.co_filename)
+            if kind is _Code.APP:
+                return Found(code, frame.f_lasti, depth)
             if kind:
-                if kind is _Code.APP:
-                    return Found(code, frame.f_lasti, depth, inner)
                 library = library or Found(code, frame.f_lasti)
-            frame, inner, depth = frame.f_back, code, depth + 1
+            frame, depth = frame.f_back, depth + 1
         return library
 
     def find_across_greenlets(frame: FrameType | None) -> Found | None:
@@ -82,78 +84,70 @@ def finder(settings: Resolved, *, hop: bool = False) -> Finder:
         for number, stack in enumerate(_stacks_below()):
             if found and known.get(found.code.co_filename) is _Code.APP:
                 return found
-            found = find(stack)
-            if found and number == 0:
-                found = found._replace(depth=-found.depth)
-            elif found:
-                found = found._replace(inner=None)
+            if found := find(stack):
+                found = found._replace(depth=0 if number else -found.depth)
             library = library or found
         return found if found and known.get(found.code.co_filename) is _Code.APP else library
 
     return find_across_greenlets if hop else find
 
 
+def frame_at(*, hop: bool = False) -> FrameAt:
+    """A function that returns the frame at the `depth` of a Found, as seen from its caller.
+
+    It raises ValueError or AttributeError where the stack is not that deep.
+    """
+    if not hop:
+        return sys._getframe  # a function in C has no frame: its caller's is at 0
+
+    def across(depth: int) -> FrameType:
+        if depth >= 0:
+            return sys._getframe(depth + 1)
+        frame = sys.modules["greenlet"].getcurrent().parent.gr_frame
+        while depth:
+            frame, depth = frame.f_back, depth + 1
+        return frame  # type: ignore[no-any-return]
+
+    return across
+
+
 def locator(settings: Resolved, *, hop: bool = False) -> Callable[[Slot], Site | None]:
     """A function that says which line runs a statement now; None where there is none.
 
-    To be called by the function that the wrap calls. A line that was found before is known again by two
-    frames at the same depth: walking the whole stack each time would cost ten times that.
+    Its caller's frame is at depth 0. A line that was found before stands at the same depth again, as a rule:
+    walking the whole stack each time would cost ten times that look.
     """
-    find = finder(settings, hop=hop)
-    again: Callable[[Site], bool] = _again_across_greenlets if hop else _again
+    find, at = finder(settings, hop=hop), frame_at(hop=hop)
 
     def locate(slot: Slot) -> Site | None:
         site = slot.site
-        if site is not None:
-            if again(site):
-                return site
-            # A program that is all libraries: its stacks are walked now and then.
-            if not site.depth and slot.calls & _LIBRARY_ONE_IN - 1:
-                return site
-            for number, other in enumerate(slot.sites.values()):
-                if again(other):
-                    slot.site = other
-                    return other
-                if number == _TRIED:
-                    break
+        # A program that is all libraries: its stacks are walked now and then.
+        if site is not None and not site.depth and slot.calls % _LIBRARY_ONE_IN:
+            return site
+        for number, other in enumerate(slot.sites.values()):
+            if other.depth and _runs_now(other, at):
+                slot.site = other
+                return other
+            if number == _TRIED:
+                break
         found = find(sys._getframe(1))
         if found is None:
             return None
         slot.site = site = slot.at(found.code, found.lasti)
-        if site.code is found.code and found.inner is not None:
-            site.depth, site.inner = found.depth, found.inner
+        if site.code is found.code:
+            site.depth = found.depth
         return site
 
     return locate
 
 
-def _again(site: Site, between: int = 1) -> bool:
-    """Whether a site runs its statement now; `between` are the frames from here to the one at depth 0."""
-    if site.depth <= 0:
-        return False
+def _runs_now(site: Site, at: FrameAt) -> bool:
+    """Whether a site is where it was; this function and `locate` stand before the frame at depth 0."""
     try:
-        frame = sys._getframe(site.depth + between)
-    except ValueError:  # the stack is not that deep
+        frame = at(site.depth + 2 if site.depth > 0 else site.depth)
+        return frame.f_code is site.code and frame.f_lasti == site.lasti
+    except (AttributeError, ValueError):
         return False
-    return _is_inner(frame, site)
-
-
-def _again_across_greenlets(site: Site) -> bool:
-    if site.depth >= 0:
-        return _again(site, 2)
-    frame = sys.modules["greenlet"].getcurrent().parent.gr_frame
-    for _ in range(-site.depth - 1):
-        if frame is None:
-            return False
-        frame = frame.f_back
-    return frame is not None and _is_inner(frame, site)
-
-
-def _is_inner(frame: FrameType, site: Site) -> bool:
-    if frame.f_code is not site.inner:
-        return False
-    outer = frame.f_back
-    return outer is not None and outer.f_code is site.code and outer.f_lasti == site.lasti
 
 
 def _stacks_below() -> Iterator[FrameType]:

@@ -34,11 +34,11 @@ class TimedFetch(_cursor.CursorFetchStrategy):
     counts for all of those: timing each would cost a fifth of reading it from SQLite.
     """
 
-    __slots__ = ("_each", "_skip", "_timed", "slot")
+    __slots__ = ("_ahead", "_each", "_timed", "slot")
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
-        self._timed = self._skip = self._each = 0
+        self._timed = self._ahead = self._each = 0
 
     def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
         slot = self.slot
@@ -46,8 +46,10 @@ class TimedFetch(_cursor.CursorFetchStrategy):
         try:
             rows = dbapi_cursor.fetchall()
             slot.fetch_ns += perf_counter_ns() - started
-            if not slot.counted or len(rows) > _MANY:
-                _count(slot, rows)
+            if slot.fetched:
+                slot.rows += len(rows)
+            if len(rows) > _MANY and _one_is_taken():
+                slot.unread_rows += len(rows) - 1
             if slot.clean:
                 slot.touched()
             result._soft_close()
@@ -61,7 +63,7 @@ class TimedFetch(_cursor.CursorFetchStrategy):
         try:
             rows = dbapi_cursor.fetchmany() if size is None else dbapi_cursor.fetchmany(size)
             slot.fetch_ns += perf_counter_ns() - started
-            if not slot.counted:
+            if slot.fetched:
                 slot.rows += len(rows)
             if slot.clean:
                 slot.touched()
@@ -72,47 +74,55 @@ class TimedFetch(_cursor.CursorFetchStrategy):
         return rows
 
     def fetchone(self, result: Any, dbapi_cursor: Any, hard_close: bool = False) -> Any:
+        slot = self.slot
         try:
-            if self._skip:
-                self._skip -= 1
+            if self._ahead:
+                self._ahead -= 1
                 row = dbapi_cursor.fetchone()
+                if row is not None:
+                    return row
+                self._take_back(self._ahead + 1)
             else:
                 started = perf_counter_ns()
                 row = dbapi_cursor.fetchone()
-                self._one_by_one(perf_counter_ns() - started)
-            if row is None:
-                self._end(-1)
-                result._soft_close(hard=hard_close)
+                spent = perf_counter_ns() - started
+                slot.fetch_ns += spent
+                if slot.clean:
+                    slot.touched()
+                if row is not None:
+                    if slot.fetched:
+                        slot.rows += 1
+                    self._timed += 1
+                    if self._timed > _TIMED_ONE_BY_ONE:
+                        self._count_ahead(spent)
+                    return row
+                self._timed = 0
+            result._soft_close(hard=hard_close)
         except BaseException as error:  # noqa: BLE001  it is raised again, as SQLAlchemy does
-            _fail(self, self.slot, result, dbapi_cursor, error)
-        return row
+            _fail(self, slot, result, dbapi_cursor, error)
+        return None
 
-    def _one_by_one(self, nanoseconds: int) -> None:
-        """Count a row that was read alone and timed; those that are not timed are counted with the next."""
-        slot = self.slot
-        weight = 1
-        if self._timed >= _TIMED_ONE_BY_ONE:
-            weight, self._skip = _ONE_IN, _ONE_IN - 1
-        self._timed, self._each = self._timed + 1, nanoseconds
-        slot.fetch_ns += nanoseconds * weight
-        if not slot.counted:
-            slot.rows += weight
-        if slot.clean:
-            slot.touched()
+    def _count_ahead(self, nanoseconds: int) -> None:
+        """Count the next rows, which are not timed, as if each took as long as the last."""
+        self._ahead, self._each = _ONE_IN - 1, nanoseconds
+        self.slot.fetch_ns += nanoseconds * self._ahead
+        if self.slot.fetched:
+            self.slot.rows += self._ahead
 
-    def _end(self, more: int) -> None:
-        """Take back what was counted ahead; `more` is -1 where the last row counted was none."""
-        slot = self.slot
-        slot.fetch_ns -= self._each * self._skip
-        if not slot.counted:
-            slot.rows += more - self._skip
-        self._timed = self._skip = 0
+    def _take_back(self, rows: int) -> None:
+        """Take back rows that were counted ahead and did not come."""
+        self.slot.fetch_ns -= self._each * rows
+        if self.slot.fetched:
+            self.slot.rows -= rows
+        self._timed = self._ahead = 0
 
     def hard_close(self, result: Any, dbapi_cursor: Any) -> None:
         if (left := _left(dbapi_cursor)) > 0:
             self.slot.unread_rows += left
+            if self.slot.fetched:
+                self.slot.rows += left
         if self._timed:
-            self._end(0)
+            self._take_back(self._ahead)
         super().hard_close(result, dbapi_cursor)
 
     def yield_per(self, result: Any, dbapi_cursor: Any, num: int) -> None:
@@ -163,7 +173,7 @@ class TimedBuffer(_cursor.BufferedRowCursorFetchStrategy):
     def _fetched(self, started: int, rows: int) -> None:
         slot = self.slot
         slot.fetch_ns += perf_counter_ns() - started
-        if not slot.counted:
+        if slot.fetched:
             slot.rows += rows
         if slot.clean:
             slot.touched()
@@ -197,19 +207,12 @@ def watch_streamed(slot: Slot, context: Any) -> None:
             raise
         slot.fetch_ns += perf_counter_ns() - started
         timed(slot, result)
-        if not slot.counted:
+        if slot.fetched:
             slot.rows += len(getattr(result.cursor_strategy, "_rowbuffer", ()))
         slot.touched()
         return result
 
     context._setup_result_proxy = _setup_result_proxy
-
-
-def _count(slot: Slot, rows: Any) -> None:
-    if not slot.counted:
-        slot.rows += len(rows)
-    if len(rows) > _MANY and _one_is_taken():
-        slot.unread_rows += len(rows) - 1
 
 
 def _fail(
@@ -241,7 +244,7 @@ def _left(dbapi_cursor: Any) -> int:
 
 def _one_is_taken() -> bool:
     """Whether all rows are fetched for `first()` and its like, as the ORM does, and the rest dropped."""
-    frame: FrameType | None = sys._getframe(3)
+    frame: FrameType | None = sys._getframe(2)
     for _ in range(16):
         if frame is None:
             return False

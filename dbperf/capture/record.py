@@ -5,13 +5,12 @@ Written out in one function: a call in Python costs as much as half of what is d
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Collection, Sized
 from time import perf_counter_ns
 from typing import Any, Protocol
 
 from dbperf.capture.budget import account
-from dbperf.capture.callsite import locator
+from dbperf.capture.callsite import frame_at, locator
 from dbperf.capture.failure import kind_of
 from dbperf.capture.fetch import DEFAULT, watch_streamed
 from dbperf.capture.parameters import keep
@@ -19,7 +18,6 @@ from dbperf.capture.recorder import Recorder, Recorders
 from dbperf.capture.scope import Scope, current
 from dbperf.capture.slot import Slot
 from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
-from dbperf.model.histogram import BUCKETS, bucket_of
 from dbperf.model.workload import FEWEST
 from dbperf.settings import Resolved
 
@@ -55,10 +53,10 @@ def recording(  # noqa: C901
     `give_up` is called with the exception when counting fails.
     """
     local = recorders.local
-    locate = locator(settings, hop=hop)
+    locate, at = locator(settings, hop=hop), frame_at(hop=hop)
     budget_ns = settings.overhead_budget_us * 1000
     keep_parameters = settings.capture_parameters
-    clock, getframe, operation, buckets = perf_counter_ns, sys._getframe, current.get, BUCKETS
+    clock, operation = perf_counter_ns, current.get
 
     def record(  # noqa: C901
         started: int,
@@ -88,20 +86,20 @@ def recording(  # noqa: C901
                 return
             slot.calls += 1
             slot.execute_ns += nanoseconds
-            try:
-                slot.latency[buckets[nanoseconds >> 7]] += 1
-            except (IndexError, KeyError):
-                bucket = bucket_of(nanoseconds)
-                slot.latency[bucket] = slot.latency.get(bucket, 0) + 1
+            # Its bucket, as histogram.bucket_of has it.
+            octave = nanoseconds.bit_length() - 4
+            bucket = (octave << 3) + (nanoseconds >> octave) if octave > 0 else nanoseconds
+            latency = slot.latency
+            latency[bucket] = latency.get(bucket, 0) + 1
             if many:
                 slot.more_sets += len(parameters) - 1
             if error is not None:
                 slot.failed(kind_of(error), type(error).__name__)
-            elif type(rows := cursor.rowcount) is int and rows >= 0:  # -1, None or worse: not known
-                slot.rows += rows
-                slot.counted = True
-            elif slot.counted:
-                slot.counted = False
+            elif not slot.reads:
+                rows = cursor.rowcount
+                slot.fetched = type(rows) is not int or rows < 0  # None, or worse
+                if not slot.fetched:
+                    slot.rows += rows
             if keep_parameters:
                 keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
             if slot.clean:
@@ -123,11 +121,13 @@ def recording(  # noqa: C901
             elif slot is not mine.other:
                 # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
                 site = slot.site
-                try:
-                    frame = getframe(site.depth)
-                    known = frame.f_code is site.code and frame.f_lasti == site.lasti
-                except (AttributeError, ValueError):
-                    known = False
+                known = False
+                if site is not None and site.depth:  # not our own frame: to hold on to that would be a cycle
+                    try:
+                        frame = at(site.depth)
+                        known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                    except (AttributeError, ValueError):  # the stack is not that deep
+                        pass
                 if not known:
                     site = locate(slot) or slot.at(None, 0)
                 site.calls += 1

@@ -71,8 +71,9 @@ class Run:
         self.ns += nanoseconds
         if (seen := self.seen) is not None:
             try:
-                identity = hash(parameters)
-            except TypeError:
+                # To fail to hash a dictionary, which psycopg takes, would cost more than all the rest.
+                identity = hash(tuple(parameters.values()) if type(parameters) is dict else parameters)
+            except TypeError:  # a list in it, say
                 identity = _identity(parameters)
             known = seen.get(identity)
             if known == writes:

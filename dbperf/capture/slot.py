@@ -68,19 +68,16 @@ PAGE = Load("page")
 
 
 class Site:
-    """A line that runs a statement: the code and the offset in it, and how to find it again.
-
-    `depth` frames above the recorder stands `inner`, a library's code, and right above that `code`. So the
-    next execution from here is known by two frames, and nobody walks the stack. `depth` is -1 where the line
-    cannot be known so.
+    """A line that runs a statement: the code and the offset in it, and the `depth` at which it was found, 0
+    where it cannot be known by that; see `callsite.Found`.
     """
 
-    __slots__ = ("calls", "code", "depth", "inner", "lasti", "load", "slot")
+    __slots__ = ("calls", "code", "depth", "lasti", "load", "slot")
 
     def __init__(self, slot: Slot, code: CodeType | None, lasti: int) -> None:
         self.slot = slot
         self.code, self.lasti = code, lasti
-        self.depth, self.inner = -1, code
+        self.depth = 0
         self.calls = 0
         self.load: Load | None = None
         """What it is when it runs again and again, once somebody asked."""
@@ -108,10 +105,10 @@ class Slot:
     """What one thread saw of one statement. Times are nanoseconds, `latency` counts by histogram bucket.
 
     `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
-    in it. `reads`: it writes nothing. `batched`: one execution may be several calls of the driver. `counted`:
-    the driver tells how many rows came when it has executed. `loads` are the mapped classes that it loads,
-    `along` the relationships that come with them.
-    `home` is where is written what becomes of it when an operation ends.
+    in it. `reads`: it writes nothing. `fetched`: its rows are counted as they are fetched, and not by what
+    the driver says when it has executed. `batched`: one execution may be several calls of the driver. `loads`
+    are the mapped classes that it loads, `along` the relationships that come with them. `home` is where is
+    written what becomes of it when an operation ends.
     """
 
     __slots__ = (
@@ -119,9 +116,9 @@ class Slot:
         "along",
         "batched",
         "clean",
-        "counted",
         "failures",
         "fetch",
+        "fetched",
         "home",
         "latency",
         "loads",
@@ -143,8 +140,7 @@ class Slot:
         for name in COUNTS:
             setattr(self, name, 0)
         self.batched = False
-        self.counted = True
-        self.reads = True
+        self.reads = self.fetched = True
         self.loads: tuple[str, ...] = ()
         self.along: tuple[Eager, ...] = ()
         self.latency: dict[int, int] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from dbperf.model.histogram import BUCKETS, bucket_of
+from dbperf.model.histogram import bucket_of
 
 
 class Timer:
@@ -20,11 +20,8 @@ class Timer:
         """Count a duration."""
         self.calls += 1
         self.ns += nanoseconds
-        try:
-            self.buckets[BUCKETS[nanoseconds >> 7]] += 1
-        except (IndexError, KeyError):
-            bucket = bucket_of(nanoseconds)
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+        bucket = bucket_of(nanoseconds)
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
 
     def counts(self, name: str) -> Counter[str]:
         """As counts of a figure; another thread may be writing."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +12,7 @@ import click
 from dbperf.cli.driver import check_driver
 from dbperf.cli.output import check_output, exit_code, output_options, write_report
 from dbperf.cli.progress import steps
+from dbperf.cli.since import since_option, time_of
 from dbperf.errors import InputError
 from dbperf.model.recommendation import Severity
 from dbperf.model.report import ENVIRONMENTS, Report
@@ -32,7 +31,7 @@ SOURCES = ("pg_stat_statements",)
     help="A libpq string, or a postgresql:// or sqlite:// URL.",
 )
 @click.option("--workload", "store", metavar="FILE|URL", help="What record or perf.save() wrote, or a store.")
-@click.option("--since", metavar="TIME", help="The part of a store since then: 90m, 24h, 7d or 2026-01-31.")
+@since_option
 @click.option("--sql", type=click.Path(path_type=Path), help="A .sql file, or a folder of them.")
 @click.option("--from", "source", type=click.Choice(SOURCES), help="What the server counted itself.")
 @click.option(
@@ -113,24 +112,10 @@ def _stored(store: str, since: str | None, top: int) -> Workload:
 
     if not since:
         return load(store, detailed=top)
-    start = _time(since)
+    start = time_of(since)
     workload = load(store, start, detailed=top)
     note = f"of the store, only what ran since {datetime.fromtimestamp(start):%Y-%m-%d %H:%M}"
     return replace(workload, notes=(*workload.notes, note))
-
-
-_AGO = re.compile(r"(\d+)\s*([mhdw])")
-_SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-
-
-def _time(text: str) -> float:
-    """Seconds since 1970 of a time ago (`7d`) or of a date, with or without a time of day, here."""
-    if ago := _AGO.fullmatch(text.strip()):
-        return max(0.0, time.time() - int(ago[1]) * _SECONDS[ago[2]])
-    try:
-        return datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise click.UsageError(f"--since takes 90m, 24h, 7d or 2026-01-31, not {text!r}") from None
 
 
 def _given(sql: Path, target: str) -> Workload:

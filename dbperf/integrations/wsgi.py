@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from dbperf.capture.scope import Operation, current, still_open
@@ -12,6 +13,11 @@ from dbperf.integrations.naming import OPERATION, request_name
 _Environ = dict[str, Any]
 _App = Callable[[_Environ, Any], Iterable[bytes]]
 _Result = TypeVar("_Result")
+
+_CONTEXTS = "werkzeug.debug.preserve_context"
+"""Flask calls what is here with its contexts before it leaves them: later nothing tells the route. It is for
+debuggers, and the test client has one.
+"""
 
 
 class DbperfMiddleware:
@@ -53,12 +59,12 @@ class _Request:
     server's.
     """
 
-    __slots__ = ("environ", "failed", "inside", "operation", "script")
+    __slots__ = ("failed", "inside", "method", "operation", "route")
 
     def __init__(self, environ: _Environ) -> None:
-        self.environ = environ
-        self.script = environ.get("SCRIPT_NAME", "")
+        self.method, self.route = environ.get("REQUEST_METHOD", ""), ""
         self.failed = False
+        environ[_CONTEXTS] = self._asking(environ.get("SCRIPT_NAME", ""), environ.get(_CONTEXTS))
         self.operation = environ[OPERATION] = Operation("", still_open(current.get()))
         self.inside: Operation | None = self.operation
 
@@ -80,14 +86,18 @@ class _Request:
     def leave(self) -> None:
         """End the operation, once."""
         if not self.operation.over:
-            self.operation.name = self.operation.name or self._name()
+            self.operation.name = self.operation.name or request_name(self.method, self.route)
             leave(self.operation, failed=self.failed)
 
-    def _name(self) -> str:
-        """By the route of Flask, with what its application is mounted at."""
-        rule = getattr(self.environ.get("werkzeug.request"), "url_rule", None)
-        mount = self.environ.get("SCRIPT_NAME", "").removeprefix(self.script)
-        return request_name(self.environ.get("REQUEST_METHOD", ""), f"{mount}{rule.rule}" if rule else "")
+    def _asking(self, root: str, other: Callable[[Any], object] | None) -> Callable[[Any], object]:
+        def ask(context: Any) -> None:
+            with suppress(Exception):  # not every context is of a request, nor has every request a route
+                mount = context.request.environ["SCRIPT_NAME"].removeprefix(root)
+                self.route = f"{mount}{context.request.url_rule.rule}"
+            if other is not None:
+                other(context)
+
+        return ask
 
 
 class _Body:

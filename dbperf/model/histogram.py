@@ -16,15 +16,8 @@ def bucket_of(nanoseconds: int) -> int:
     """The bucket index of a duration; exact below 16 ns, monotone above."""
     if nanoseconds < 8:
         return max(nanoseconds, 0)
-    exponent = nanoseconds.bit_length() - 1
-    return ((exponent - 2) << 3) + ((nanoseconds >> (exponent - 3)) & 7)
-
-
-BUCKETS = [bucket_of(units << 7) for units in range(1 << 15)]
-"""The bucket of a duration below 4 ms by its units of 128 ns, for who cannot afford a call.
-
-From 1 µs on it is exact, for no bucket begins within a unit; a shorter duration is told as less than it was.
-"""
+    octave = nanoseconds.bit_length() - 4
+    return (octave << 3) + (nanoseconds >> octave)
 
 
 def middle_of(bucket: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -82,3 +82,14 @@ def open_target(url: str) -> AbstractContextManager[Target]:
     from dbperf.plans.postgres import open_postgres
 
     return open_postgres(url)
+
+
+def alike(databases: Collection[str], database: str) -> set[str]:
+    """Those of some databases, host/port/name each, that are `database`: by its address, or else, since one
+    server has several, by its name.
+    """
+    name = database.rsplit("/", 1)[-1]
+    for same in (database, f"/{name}"):
+        if found := {each for each in databases if f"/{each}".endswith(same)}:
+            return found
+    return set()

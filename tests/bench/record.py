@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from dbperf.model.histogram import bucket_of
+
 if TYPE_CHECKING:
     from dbperf.capture.observations import Observations
 
@@ -173,11 +175,14 @@ def touch(seen: Observations, statements: int) -> None:
     mine = seen.recorders.mine()
     for number in range(statements):
         sql = f"SELECT t.id, t.name FROM t WHERE t.id = %(id_1)s AND t.kind = {number}"
-        if slot := mine.slot(sql):
-            slot.executed(1000 * number, 1)
-            slot.at((touch.__code__, 2))
-            if slot.clean:
-                seen.recorders.touched(sql, slot)
+        slot = mine.slots.get(sql) or seen.recorders.new_slot(mine, sql, sql)
+        nanoseconds = 1000 * number
+        slot.calls += 1
+        slot.rows += 1
+        slot.execute_ns += nanoseconds
+        slot.latency[bucket_of(nanoseconds)] = slot.latency.get(bucket_of(nanoseconds), 0) + 1
+        slot.at(touch.__code__, 2).calls += 1
+        slot.touched()
 
 
 if __name__ == "__main__":

@@ -232,7 +232,7 @@ def test_threads_share_an_engine(engine: sa.Engine) -> None:
     def work(number: int) -> None:
         for each in range(50):
             with engine.connect() as connection:
-                connection.execute(sa.text("select cast(:a as int)"), {"a": number + each})
+                connection.execute(sa.text("select cast(:a as int)"), {"a": number + each}).all()
 
     threads = [threading.Thread(target=work, args=(100 * number,)) for number in range(4)]
     for thread in threads:

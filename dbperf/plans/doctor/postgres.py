@@ -11,6 +11,7 @@ from dbperf.errors import ConnectError
 from dbperf.model.checkup import Check, Checkup, Status
 from dbperf.plans.connect import Connection, connect, database_of
 from dbperf.plans.doctor import extensions, server, settings, tables
+from dbperf.plans.doctor.reconcile import Recorded, reconciling
 from dbperf.plans.explain import failure, reason_of
 
 TIMEOUT = "10s"
@@ -34,16 +35,17 @@ CHECKS: tuple[Callable[[Connection], Check], ...] = (
 )
 
 
-def checkup(target: str) -> Checkup:
+def checkup(target: str, recorded: Recorded | None = None) -> Checkup:
     """See doctor.checkup."""
+    checks = (*CHECKS, reconciling(recorded)) if recorded else CHECKS
     with closing(connect(target)) as connection:
         connection.prepare_threshold = None  # a pooler may not know what is prepared
         try:
-            checks = tuple(_checked(check, connection) for check in CHECKS)
+            found = tuple(_checked(check, connection) for check in checks)
             (version,) = connection.execute("SHOW server_version").fetchone() or ("",)
         except psycopg.Error as error:
             raise ConnectError(str(failure(connection, error))) from None
-        return Checkup(database_of(connection), f"PostgreSQL {version.split()[0]}", checks)
+        return Checkup(database_of(connection), f"PostgreSQL {version.split()[0]}", found)
 
 
 def _checked(check: Callable[[Connection], Check], connection: Connection) -> Check:

@@ -9,8 +9,7 @@ from psycopg.rows import namedtuple_row
 from dbperf.model.checkup import Check, Status
 from dbperf.plans.connect import Connection
 from dbperf.plans.doctor.settings import read_setting
-
-_FIRST = 5
+from dbperf.plans.doctor.words import FIRST, counted, listed
 
 # Quoted by the server, for SQL.
 _TABLES = """
@@ -48,8 +47,8 @@ def privileges(connection: Connection) -> Check:
     return Check(
         name,
         Status.ERROR if len(hidden) == len(rows) else Status.WARNING,
-        f"{len(hidden):,} of {_counted(len(rows), 'table')} may not be read:"
-        f" {_listed([row.name for row in hidden])}",
+        f"{len(hidden):,} of {counted(len(rows), 'table')} may not be read:"
+        f" {listed([row.name for row in hidden])}",
         "PostgreSQL plans no statement on a table for a role that may not read it, nor shows its statistics",
         "statements on these tables are not judged",
         tuple(grants),
@@ -63,8 +62,8 @@ def _statistics_shown(name: str, guarded: list[Any]) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"row policies hide the statistics of {_counted(len(guarded), 'table')} from this role:"
-        f" {_listed([row.name for row in guarded])}",
+        f"row policies hide the statistics of {counted(len(guarded), 'table')} from this role:"
+        f" {listed([row.name for row in guarded])}",
         "PostgreSQL shows no values of a table to a role that may see some of its rows only",
         "parameter values for these tables cannot be made from statistics; plans contain the policies",
         (f"ALTER ROLE {guarded[0].role} BYPASSRLS;",),
@@ -86,7 +85,7 @@ def analyzed(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{_counted(len(rows), 'table')} never analyzed: {_listed([row.name for row in rows])}",
+        f"{counted(len(rows), 'table')} never analyzed: {listed([row.name for row in rows])}",
         "the planner guesses: a fixed share of the rows for each condition. Of a partitioned table only an"
         " explicit ANALYZE makes the statistics of the whole",
         "plans may be of the wrong shape, and parameter values cannot be made from statistics",
@@ -111,8 +110,8 @@ def fresh_statistics(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{_counted(len(rows), 'table')} changed a lot since the last ANALYZE:"
-        f" {_listed([row.name for row in rows])};"
+        f"{counted(len(rows), 'table')} changed a lot since the last ANALYZE:"
+        f" {listed([row.name for row in rows])};"
         f" {most}{first.changed:,} changes for {first.live:,} rows",
         "the planner works with yesterday's data: it underestimates what was added since",
         "plans and parameter values are those of the old rows",
@@ -149,7 +148,7 @@ def autovacuum(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"autovacuum switched off for {_counted(len(rows), 'table')}: {_listed([row.name for row in rows])}",
+        f"autovacuum switched off for {counted(len(rows), 'table')}: {listed([row.name for row in rows])}",
         why,
         "statistics of these tables grow stale unseen",
         tuple(f"ALTER {row.kind} {row.name} RESET (autovacuum_enabled);" for row in rows),
@@ -171,7 +170,7 @@ def valid_indexes(connection: Connection) -> Check:
     return Check(
         name,
         Status.WARNING,
-        f"{_counted(len(rows), 'invalid index')}: {_listed([row.name for row in rows])}",
+        f"{counted(len(rows), 'invalid index')}: {listed([row.name for row in rows])}",
         "no plan uses such an index, and every write still maintains it; where a unique one failed over"
         " duplicates, they must go first",
         "statements that would use it look as if it were missing",
@@ -200,7 +199,7 @@ def column_targets(connection: Connection) -> Check:
         name,
         Status.INFO,
         "columns sampled less than the default: "
-        + _listed([f"{row.name}.{row.column} (statistics target {row.target})" for row in rows]),
+        + listed([f"{row.name}.{row.column} (statistics target {row.target})" for row in rows]),
         "the planner knows fewer of their values; with a target of 0, none",
         "estimates for conditions on these columns are worse",
         tuple(f"ALTER TABLE {row.name} ALTER COLUMN {row.column} SET STATISTICS -1;" for row in rows),
@@ -212,16 +211,6 @@ def _rows(connection: Connection, query: str) -> list[Any]:
         return cursor.execute((_TABLES + query).encode()).fetchall()
 
 
-def _counted(number: int, noun: str) -> str:
-    ending = "" if number == 1 else "es" if noun.endswith("x") else "s"
-    return f"{number:,} {noun}{ending}"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _FIRST:,} more" if len(names) > _FIRST else ""
-    return ", ".join(names[:_FIRST]) + more
-
-
 def _analyze(tables: list[str]) -> tuple[str, ...]:
     """One statement: ANALYZE takes a list, and all of them when it is given none."""
-    return (f"ANALYZE {', '.join(tables)};",) if len(tables) <= _FIRST * 2 else ("ANALYZE;",)
+    return (f"ANALYZE {', '.join(tables)};",) if len(tables) <= FIRST * 2 else ("ANALYZE;",)

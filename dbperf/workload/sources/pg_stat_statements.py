@@ -28,7 +28,7 @@ Connection = psycopg.Connection[Any]
 
 _QUERIES = words("delete insert merge select table update values with")
 _WORD = re.compile(r"[^\W\d]\w*")
-_HIDDEN = "<insufficient privilege>"
+HIDDEN = "<insufficient privilege>"
 _MENTIONS_SYSTEM = re.compile(r"\bpg_|\binformation_schema\b", re.IGNORECASE)
 _SYSTEM = re.compile(r"^(?:[^.]*\.)?pg_|^(?:pg_catalog|information_schema)\.", re.IGNORECASE)
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+([\w.]+)\b(?!\s*\()", re.IGNORECASE)
@@ -69,7 +69,7 @@ def read_pg_stat_statements(connection: Connection, *, top: int = 500, schema: s
                 if found := obstacle(connection):
                     steps = ", then ".join(each.removeprefix("-- ").rstrip(";") for each in found.fixes)
                     raise InputError(f"{found.reason}: {steps}")
-                schema = _schema(connection)
+                schema = schema_of(connection)
             return _read(connection, schema, top)
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error) or type(error).__name__
@@ -78,7 +78,7 @@ def read_pg_stat_statements(connection: Connection, *, top: int = 500, schema: s
 
 def obstacle(connection: Connection) -> Obstacle | None:
     """Why `read_pg_stat_statements` cannot read, None if it can. Raises psycopg.Error for a lost server."""
-    schema = _schema(connection)
+    schema = schema_of(connection)
     if not schema:
         reason = f"the extension {EXTENSION} is not installed in this database"
         fixes = (*_files(connection), *_preload(connection), f"CREATE EXTENSION {EXTENSION};")
@@ -96,7 +96,7 @@ def obstacle(connection: Connection) -> Obstacle | None:
 
 def evictions(connection: Connection) -> int:
     """How often the server forgot its rarest statements because it counts no more of them."""
-    info = _info(connection, _schema(connection))
+    info = read_info(connection, schema_of(connection))
     return int(info.forgotten) if info else 0
 
 
@@ -105,7 +105,7 @@ def read_all_stats(connection: Connection) -> str:
     return f"GRANT pg_read_all_stats TO {_role(connection)};"
 
 
-def _schema(connection: Connection) -> str:
+def schema_of(connection: Connection) -> str:
     """The extension's schema, quoted for SQL; "" where it is not installed."""
     found = connection.execute(
         "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace"
@@ -151,7 +151,7 @@ def _read(connection: Connection, schema: str, top: int) -> Workload:
     seconds: Counter[_LeftOut] = Counter()
     info = connection.info
     database = f"{info.host}/{info.port}/{info.dbname}"
-    for row in _rows(connection, schema):
+    for row in read_rows(connection, schema):
         kept = _LeftOut.REST if len(fingerprints) >= top else _statement(row, database)
         if isinstance(kept, Statement):
             statements.append(kept)
@@ -178,7 +178,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rows(connection: Connection, schema: str) -> Iterator[Any]:
+def read_rows(connection: Connection, schema: str) -> Iterator[Any]:
     """The entries of this database, the longest in total first, with all users' in one.
 
     An entry that this role may not see has no id: all of those are one row.
@@ -206,20 +206,19 @@ def _columns(connection: Connection, relation: str) -> set[str]:
 
 
 def _statement(row: Any, database: str) -> Statement | _LeftOut:
-    if row.query is None or row.query == _HIDDEN:
+    if row.query is None or row.query == HIDDEN:
         return _LeftOut.HIDDEN
     if not row.toplevel:
         return _LeftOut.NESTED
     outside_strings = code(row.query)
-    word = _WORD.search(outside_strings)
-    if word is None or word.group().lower() not in _QUERIES:
+    if not is_query(outside_strings):
         return _LeftOut.UTILITY
     if "\\" in outside_strings:  # without standard_conforming_strings a string ends elsewhere than it seems
         return _LeftOut.UNREADABLE
     shape = template(row.query, "postgresql")
     if shape.sql.startswith("<"):  # what a template shows of a text that it cannot read
         return _LeftOut.UNREADABLE
-    if _is_systems(shape.sql):
+    if is_systems(shape.sql):
         return _LeftOut.CATALOG
     return Statement(
         sql=shape.sql,
@@ -233,7 +232,13 @@ def _statement(row: Any, database: str) -> Statement | _LeftOut:
     )
 
 
-def _is_systems(sql: str) -> bool:
+def is_query(text: str) -> bool:
+    """Whether a text, its strings and comments blanked by `code`, is no command."""
+    word = _WORD.search(text)
+    return word is not None and word.group().lower() in _QUERIES
+
+
+def is_systems(sql: str) -> bool:
     """Whether a query reads tables of the system and no other."""
     if not _MENTIONS_SYSTEM.search(sql):
         return False
@@ -247,7 +252,7 @@ def _is_systems(sql: str) -> bool:
 
 def _about(connection: Connection, schema: str) -> Iterator[str]:
     told = "times are execution alone, without planning; no call sites, no latencies"
-    info = _info(connection, schema)
+    info = read_info(connection, schema)
     yield f"from {EXTENSION}{f', counted since {info.since}' if info else ''}: {told}"
     if info and info.forgotten:
         yield (
@@ -256,12 +261,15 @@ def _about(connection: Connection, schema: str) -> Iterator[str]:
         )
 
 
-def _info(connection: Connection, schema: str) -> Any:
-    """Since when is counted and how often statements were forgotten; None before 1.9 of the extension."""
+def read_info(connection: Connection, schema: str) -> Any:
+    """Since when is counted, as text and in seconds since 1970, and how often statements were forgotten; None
+    before 1.9 of the extension.
+    """
     if not _columns(connection, f"{schema}.{EXTENSION}_info"):
         return None
     with connection.cursor(row_factory=namedtuple_row) as cursor:
         return cursor.execute(
-            "SELECT dealloc AS forgotten, to_char(stats_reset, 'YYYY-MM-DD HH24:MI TZ') AS since,"  # noqa: S608
+            "SELECT dealloc AS forgotten, extract(epoch FROM stats_reset)::float8 AS reset,"  # noqa: S608
+            " to_char(stats_reset, 'YYYY-MM-DD HH24:MI TZ') AS since,"
             f" current_setting('{EXTENSION}.max', true) AS max FROM {schema}.{EXTENSION}_info".encode()
         ).fetchone()

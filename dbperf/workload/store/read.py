@@ -101,6 +101,19 @@ def read_from(
     return Workload(statements, _coverage(connection), tuple(json.loads(notes or "[]")), figures)
 
 
+def first_by(where: str | os.PathLike[str], since: float | None = None) -> float | None:
+    """By when, in seconds since 1970, some statement in a store had run, of those that ran `since` then: the
+    end of the first window; None where there is none. Raises StoreError.
+    """
+    with opened(where) as connection:
+        ends = []
+        for window in STATEMENTS.windows:
+            rows = overlapping(window, since, None)
+            starts = connection.execute(select(func.min(rows.c.starts))).scalar()
+            ends += [] if starts is None else [starts + tables.SECONDS[window]]
+        return min(ends, default=None)
+
+
 def _statements(
     connection: Connection, since: float | None, until: float | None, detailed: int | None
 ) -> tuple[Statement, ...]:
