@@ -97,7 +97,8 @@ def recording(  # noqa: C901
                 slot.failed(kind_of(error), type(error).__name__)
             elif not slot.reads:
                 rows = cursor.rowcount
-                slot.fetched = type(rows) is not int or rows < 0  # None, or worse
+                # None, or worse. And SQLite has changed none yet where it returns what it changes.
+                slot.fetched = type(rows) is not int or rows <= 0
                 if not slot.fetched:
                     slot.rows += rows
             if keep_parameters:

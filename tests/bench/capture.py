@@ -3,11 +3,11 @@
     uv run --group bench python -P tests/bench/capture.py [sqlite] [psycopg] [asyncpg]
 
 CPU of this process alone, so PostgreSQL's own is not in it. The variants take short turns in an order that
-changes each round, so that what else the machine does falls on all alike; told is the median of how much more
-a turn took than SQLAlchemy alone in the same round, and its ratio to two listeners that do nothing, the least
-that a tool on SQLAlchemy's events costs. Tools that patch SQLAlchemy are put on and taken off around their
-turn. OpenTelemetry's spans are recorded and dropped; exporting them would cost more. The flusher's CPU is
-that of one flush a second, shared by the statements of a second.
+changes each round, so that what else the machine does falls on all alike; told is the lowest decile of their
+turns, less that of SQLAlchemy alone, and its ratio to two listeners that do nothing: the least that a tool on
+SQLAlchemy's events costs. Tools that patch SQLAlchemy are put on and taken off around their turn.
+OpenTelemetry's spans are recorded and dropped; exporting them would cost more. The flusher's CPU is that of
+one flush a second, shared by the statements of a second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from statistics import median
+from statistics import median, quantiles
 from time import process_time_ns
 from typing import Any
 
@@ -32,7 +32,7 @@ import dbperf
 from dbperf.embedded import start
 from dbperf.workload.flush import flusher
 
-ROUNDS, PEERS_ONE_IN = 160, 8
+ROUNDS, PEERS_ONE_IN = 200, 8
 STATEMENTS = range(1, 101)
 """Of one turn, and the keys they ask for."""
 
@@ -218,28 +218,30 @@ def microseconds(work: Callable[[], object], around: Turn) -> float:
 
 def measure(name: str, turns: dict[Any, tuple[Callable[[], object], Turn]]) -> None:
     """Have the variants take turns, and print what each of them added."""
-    more: dict[Any, list[float]] = {variant: [] for variant in turns}
-    alone = []
+    spent: dict[Any, list[float]] = {variant: [] for variant in turns}
     for number in range(-2, ROUNDS):
         order = [each for each in turns if each not in PEERS or number % PEERS_ONE_IN == 0]
         random.shuffle(order)
-        spent = {variant: microseconds(*turns[variant]) for variant in order}
-        if number < 0:  # caches fill, a flusher begins
-            continue
-        alone.append(spent[raw])
-        for variant, each in spent.items():
-            more[variant].append(each - spent[raw])
-    usual = median(alone)
+        for variant in order:
+            each = microseconds(*turns[variant])
+            if number >= 0:  # before, caches fill
+                spent[variant].append(each)
+    usual = low(spent[raw])
     print(f"\n{name}: {usual:.1f} us of CPU a statement, SQLAlchemy alone")
-    listeners = median(more[two_empty_listeners])
     for variant in list(turns)[1:]:
-        added, note = median(more[variant]), ""
+        added, note = low(spent[variant]) - usual, ""
         if variant is dbperf_with_a_store:
             flush = flush_microseconds(turns[variant][0])
             added += flush * usual / 1e6
             note = f"  {flush * usual / 1e6:.2f} us of it for a flush of {flush / 1000:.1f} ms a second"
         title = variant.__name__.strip("_").replace("_", " ")
-        print(f"  {title:27} +{added:6.2f} us {added / listeners:7.2f}x{note}")
+        ratio = added / (low(spent[two_empty_listeners]) - usual)
+        print(f"  {title:27} +{added:6.2f} us {ratio:7.2f}x{note}", flush=True)
+
+
+def low(turns: list[float]) -> float:
+    """The lowest decile: the machine is never faster than it is, but often slower."""
+    return quantiles(turns, n=10)[0]
 
 
 def flush_microseconds(work: Callable[[], object]) -> float:

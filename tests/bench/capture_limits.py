@@ -1,154 +1,204 @@
-"""How true the time of a long fetch is, what it costs, and how much memory very many statements take.
+"""What capture sees of a long fetch and what that costs, and the memory that many statements take.
 
-    uv run python -P tests/bench/capture_limits.py
+    uv run python -P tests/bench/capture_limits.py [fetch] [memory]
 
-200,000 rows are streamed in batches of 1,000, by psycopg's server-side cursor, asyncpg's, and SQLite's. What
-dbperf says of them is compared with the wall time of the driver alone doing the same, in turn; what it costs
-is the CPU of the whole loop through SQLAlchemy, with and without it in turn: both as the median of ratios.
-Memory is the peak of a process of its own that runs 100,000 different statements, with and without.
+`fetch`    200,000 rows by each driver, streamed and not. "driver" is the wall time inside the cursor's fetch
+           methods without dbperf, by a cursor of this program's own that clocks each call, less what the
+           clock costs: the rest of the loop is SQLAlchemy making rows and the application going over them.
+           Beside it what dbperf says of a fetch in the same round. Cost is CPU with dbperf against without,
+           in turns. All are medians.
+`memory`   100,000 different statements of 400 characters, each in a process of its own: how much more memory
+           than without dbperf, and what the coverage says of those that were not kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import sqlite3
+import json
 import subprocess
 import sys
 import tempfile
+import tracemalloc
 from collections.abc import Callable
-from contextlib import closing
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from time import perf_counter_ns, process_time_ns
+from typing import Any
 
-import psycopg
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import dbperf
 from dbperf.embedded import start
 
-ROWS, ROUNDS, DIFFERENT = 200_000, 7, 100_000
-SQL = {
-    "postgresql": f"select n, 'row ' || n as text from generate_series(1, {ROWS}) n",
-    "sqlite": f"with recursive s(n) as (select 1 union all select n + 1 from s where n < {ROWS})"
-    " select n, 'row ' || n as text from s",
-}
-Loop = Callable[[], int]
+ROWS, ROUNDS, STATEMENTS = 200_000, 7, 100_000
+ITEM = sa.Table(
+    "item", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text)
+)
+PLAIN: dict[str, Any] = {}
+STREAMED: dict[str, Any] = {"stream_results": True}
+BY_1000: dict[str, Any] = {"yield_per": 1000}
 
 
-def streamed(engine: sa.Engine) -> Loop:
-    statement = sa.text(SQL[engine.dialect.name]).columns(n=sa.Integer, text=sa.String)
+class Clocked:
+    """A cursor whose fetches are clocked."""
 
-    def loop() -> int:
-        with engine.connect() as connection:
-            return sum(
-                len(part)
-                for part in connection.execution_options(yield_per=1000).execute(statement).partitions()
-            )
+    spent = calls = 0
 
-    return loop
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
 
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._cursor, name)
+        if not name.startswith("fetch"):
+            return method
 
-def one_by_one(engine: sa.Engine) -> Loop:
-    def loop() -> int:
-        with engine.connect() as connection:
-            return sum(1 for _ in connection.execute(sa.text(SQL[engine.dialect.name])))
+        def clocked(*args: Any) -> Any:
+            started = perf_counter_ns()
+            try:
+                return method(*args)
+            finally:
+                Clocked.spent += perf_counter_ns() - started
+                Clocked.calls += 1
 
-    return loop
-
-
-def streamed_async(url: str, *, measured: bool) -> tuple[Loop, sa.Engine]:
-    engine = create_async_engine(url)
-    if measured:
-        dbperf.instrument(engine)
-
-    async def work() -> int:
-        async with engine.connect() as connection:
-            result = await connection.stream(
-                sa.text(SQL["postgresql"]), execution_options={"yield_per": 1000}
-            )
-            count = sum([len(part) async for part in result.partitions()])
-        await engine.dispose()
-        return count
-
-    return lambda: asyncio.run(work()), engine.sync_engine
+        setattr(self, name, clocked)
+        return clocked
 
 
-def fetch_seconds(engine: sa.Engine) -> float:
-    return sum(
-        each.fetch_seconds + each.execute_seconds for each in dbperf.perf(engine).workload().statements
-    )
+def clock(engine: sa.Engine) -> None:
+    """Have the cursors of an engine clocked."""
+    usual = engine.dialect.execution_ctx_cls
+
+    class Context(usual):  # type: ignore[misc, valid-type]
+        def create_cursor(self) -> Any:
+            return Clocked(super().create_cursor())
+
+    engine.dialect.execution_ctx_cls = Context
 
 
-def by_psycopg(dsn: str) -> Loop:
-    def loop() -> int:
-        with psycopg.connect(dsn) as connection, connection.cursor(name="rows") as cursor:
-            cursor.execute(SQL["postgresql"].encode())
-            return sum(len(part) for part in iter(lambda: cursor.fetchmany(1000), []))
-
-    return loop
-
-
-def by_sqlite3() -> int:
-    with closing(sqlite3.connect(":memory:")) as connection:
-        cursor = connection.execute(SQL["sqlite"])
-        return sum(len(part) for part in iter(lambda: cursor.fetchmany(1000), []))
-
-
-def show(name: str, off: Loop, on: Loop, engine: sa.Engine, driver: Loop | None = None) -> None:
-    costs, told = [], []
-    for _ in range(ROUNDS):
-        cpu = []
-        for loop in (off, on):
-            before, started = fetch_seconds(engine), process_time()
-            assert loop() == ROWS
-            cpu.append(process_time() - started)
-        costs.append(cpu[1] / cpu[0])
-        spent = fetch_seconds(engine) - before
-        if driver:
-            started = perf_counter()
-            assert driver() == ROWS
-            told.append(spent / (perf_counter() - started))
-    true = f"; told {median(told):.3f}x of what the driver alone takes" if driver else ""
-    print(f"{name:20} cost {median(costs):.3f}x{true}")
+def cost_of_the_clock() -> float:
+    """Nanoseconds that a clocked call seems to take when it takes none."""
+    cursor = Clocked(type("Cursor", (), {"fetchone": lambda self: None})())
+    plain = type("Cursor", (), {"fetchone": lambda self: None})().fetchone
+    started = perf_counter_ns()
+    for _ in range(ROWS):
+        plain()
+    call = (perf_counter_ns() - started) / ROWS
+    Clocked.spent = Clocked.calls = 0
+    for _ in range(ROWS):
+        cursor.fetchone()
+    return Clocked.spent / ROWS - call
 
 
-def memory(measured: str) -> None:
-    """In a process of its own: run many different statements and print what it took at most, in MB."""
-    engine = sa.create_engine("sqlite://")
-    if measured == "measured":
-        dbperf.instrument(engine)
+def read(engine: sa.Engine, options: dict[str, Any]) -> None:
     with engine.connect() as connection:
-        for number in range(DIFFERENT):
-            connection.exec_driver_sql(
-                f"select {number} as a, 'a statement of usual length' as b, {number} + 1 as c"
+        for _ in connection.execute(sa.select(ITEM), execution_options=options):
+            pass
+
+
+async def stream(engine: AsyncEngine, options: dict[str, Any]) -> None:
+    async with engine.connect() as connection:
+        async for _ in await connection.stream(sa.select(ITEM), execution_options=options):
+            pass
+
+
+def fetch(title: str, create: Callable[[], Any], run: Callable[[Any], object]) -> None:
+    """Print what is seen of a fetch, and what seeing it costs."""
+    clocked, measured, bare = create(), create(), create()
+    clock(sync(clocked))
+    dbperf.instrument(measured, dbperf.Settings(enabled=True))
+    shares, costs, loops, drivers = [], [], [], []
+    each = cost_of_the_clock()
+    for number in range(ROUNDS):
+        Clocked.spent, Clocked.calls = 0, 0
+        run(clocked)
+        drivers.append(Clocked.spent - Clocked.calls * each)
+        before, spent = seen(measured), {}
+        for engine in (measured, bare) if number % 2 else (bare, measured):
+            started, cpu = perf_counter_ns(), process_time_ns()
+            run(engine)
+            spent[engine] = process_time_ns() - cpu, perf_counter_ns() - started
+        shares.append((seen(measured) - before) * 1e9 / drivers[-1])
+        costs.append(spent[measured][0] / spent[bare][0] - 1)
+        loops.append(spent[bare][1])
+    told = f"driver {median(drivers) / 1e6:5.0f} ms, dbperf {median(shares):6.1%} of it"
+    print(f"  {title:31} loop {median(loops) / 1e6:5.0f} ms, {told}, cost {median(costs):+.1%}")
+
+
+def seen(engine: Any) -> float:
+    """Seconds of fetching, the first batch too, which comes as a statement is executed."""
+    return sum(each.fetch_seconds for each in dbperf.perf(engine).workload().statements)
+
+
+def sync(engine: Any) -> sa.Engine:
+    found: sa.Engine = getattr(engine, "sync_engine", engine)
+    return found
+
+
+def fetches() -> None:
+    print(f"fetching {ROWS:,} rows")
+    ways = {"plain": PLAIN, "streamed": STREAMED, "yield_per 1000": BY_1000}
+    with tempfile.TemporaryDirectory() as folder, start() as server, asyncio.Runner() as runner:
+        for driver, url in (
+            ("sqlite", f"sqlite:///{folder}/items.sqlite"),
+            ("psycopg", server.url("psycopg")),
+        ):
+            with sa.create_engine(url).begin() as connection:
+                ITEM.create(connection)
+                rows = [{"id": each, "name": f"row number {each}"} for each in range(ROWS)]
+                connection.execute(sa.insert(ITEM), rows)
+            for name, options in ways.items():
+                fetch(f"{driver}, {name}", partial(sa.create_engine, url), partial(read, options=options))
+        for name, options in {"stream": PLAIN, "stream, yield_per 1000": BY_1000}.items():
+            fetch(
+                f"asyncpg, {name}",
+                partial(create_async_engine, server.url("asyncpg")),
+                lambda engine, options=options: runner.run(stream(engine, options)),
             )
-    status = Path("/proc/self/status").read_text()  # Linux; ru_maxrss is the parent's, where that was larger
-    print(int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024)
-    if measured == "measured":
-        print(dbperf.perf(engine)._capture.observations.seen().unseen, file=sys.stderr)  # type: ignore[union-attr]
 
 
-def main() -> None:
-    with start() as server, tempfile.TemporaryDirectory() as folder:
-        url = server.url("psycopg")
-        off, on = sa.create_engine(url), dbperf.create_engine(url)
-        show("psycopg, streamed", streamed(off), streamed(on), on, by_psycopg(server.dsn()))
-        url = f"sqlite:///{folder}/x.db"
-        off, on = sa.create_engine(url), dbperf.create_engine(url)
-        show("SQLite, streamed", streamed(off), streamed(on), on, by_sqlite3)
-        show("SQLite, row by row", one_by_one(off), one_by_one(on), on, by_sqlite3)
-        plain, _ = streamed_async(server.url("asyncpg"), measured=False)
-        watched, engine = streamed_async(server.url("asyncpg"), measured=True)
-        show("asyncpg, streamed", plain, watched, engine)
-    used = []
-    for measured in ("plain", "measured"):
-        command = [sys.executable, "-P", __file__, measured]
-        used.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
-    print(f"{DIFFERENT:,} different statements: {used[1]:.0f} MB, without {used[0]:.0f} MB")
+def memory() -> None:
+    print(f"{STATEMENTS:,} different statements")
+    for tracing in ("", "tracemalloc"):
+        grown = {}
+        for kept in (0, 5000, STATEMENTS):
+            command = [sys.executable, "-P", __file__, "statements", str(kept), tracing]
+            grown[kept] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+            if kept:
+                more = (grown[kept]["bytes"] - grown[0]["bytes"]) / 2**20
+                by = tracing or "resident memory"
+                print(f"  max_statements={kept:<7} +{more:5.1f} MB by {by}; {grown[kept]['coverage']}")
+
+
+def statements(kept: int, *, tracing: bool) -> None:
+    """Execute them; print how many bytes it took, and what is said of those that were not kept."""
+    engine = sa.create_engine("sqlite://")
+    if kept:
+        dbperf.instrument(engine, dbperf.Settings(enabled=True, max_statements=kept))
+    columns = ", ".join(f"item.column_number_{each:02}" for each in range(12))
+    with engine.connect() as connection:
+        names = ", ".join(f"column_number_{each:02}" for each in range(12))
+        connection.exec_driver_sql(f"create table item (id, {names})")
+        if tracing:
+            tracemalloc.start()
+        before = resident()
+        for each in range(STATEMENTS):
+            sql = f"select {columns} from item where item.id = ? and item.column_number_07 <> {each:06}"
+            connection.exec_driver_sql(sql + " order by item.column_number_01, item.column_number_02", (1,))
+        grown = tracemalloc.get_traced_memory()[0] if tracing else resident() - before
+    unseen = asdict(dbperf.perf(engine)._capture.observations.seen().unseen) if kept else {}
+    print(json.dumps({"bytes": grown, "coverage": {name: n for name, n in unseen.items() if n}}))
+
+
+def resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 if __name__ == "__main__":
-    memory(sys.argv[1]) if sys.argv[1:] else main()
+    if sys.argv[1:2] == ["statements"]:
+        statements(int(sys.argv[2]), tracing=bool(sys.argv[3]))
+    else:
+        for each in sys.argv[1:] or ["fetch", "memory"]:
+            {"fetch": fetches, "memory": memory}[each]()

@@ -1,0 +1,144 @@
+"""Rows are counted however they are fetched, and so are those that came and were not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from dbperf.model.workload import Statement, Workload
+
+Only = Callable[[Any, str], Statement]
+ROWS = 500
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Item(Base):
+    __tablename__ = "item"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+def fill(connection: sa.Connection) -> None:
+    Base.metadata.create_all(connection)
+    connection.execute(sa.insert(Item), [{"id": each} for each in range(ROWS)])
+
+
+READ: dict[str, Callable[[sa.Connection, sa.Select[Any]], int]] = {
+    "all": lambda connection, query: len(connection.execute(query).all()),
+    "one by one": lambda connection, query: len([row for row in connection.execute(query)]),  # noqa: C416
+    "by hand": lambda connection, query: len(list(iter(connection.execute(query).fetchone, None))),
+    "many": lambda connection, query: sum(
+        map(len, iter(partial(connection.execute(query).fetchmany, 7), []))
+    ),
+    "partitions": lambda connection, query: sum(map(len, connection.execute(query).partitions(64))),
+    "yield_per": lambda connection, query: len(list(connection.execute(query).yield_per(64))),
+    "scalars": lambda connection, query: len(connection.scalars(query).all()),
+    "mappings": lambda connection, query: len(connection.execute(query).mappings().all()),
+    "unique": lambda connection, query: len(connection.execute(query).unique().all()),
+    "frozen": lambda connection, query: len(connection.execute(query).freeze()().all()),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"stream_results": True}, {"yield_per": 60}], ids=str)
+def test_rows(engine: sa.Engine, only: Only, options: dict[str, Any]) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+    for name, read in READ.items():
+        query = sa.select(Item.id.label(name.replace(" ", "_")))
+        with engine.connect().execution_options(**options) as connection:
+            assert read(connection, query) == ROWS
+        statement = only(engine, name.replace(" ", "_"))
+        assert (name, statement.calls, statement.rows, statement.unread_rows) == (name, 1, ROWS, 0)
+        assert statement.fetch_seconds > 0
+
+
+@pytest.mark.parametrize("read", ["all", "stream", "partitions"])
+def test_rows_by_asyncio(
+    async_url: str, only: Only, asynchronously: Callable[..., Workload], read: str
+) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(fill)
+        async with engine.connect() as connection:
+            query = sa.select(Item.id.label("wanted"))
+            if read == "all":
+                assert len((await connection.execute(query)).all()) == ROWS
+            elif read == "stream":
+                assert len([row async for row in await connection.stream(query)]) == ROWS
+            else:
+                parts = (await connection.stream(query)).partitions(64)
+                assert sum([len(part) async for part in parts]) == ROWS
+
+    statement = only(asynchronously(async_url, work), "wanted")
+    assert (statement.calls, statement.rows, statement.unread_rows) == (1, ROWS, 0)
+
+
+def test_first_leaves_what_the_driver_fetched_unread(engine: sa.Engine, only: Only) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+        for _ in range(2):
+            connection.execute(sa.select(Item.id.label("wanted"))).first()
+    statement = only(engine, "wanted")
+    if engine.dialect.name == "sqlite":  # which makes rows as they are asked for
+        assert (statement.rows, statement.unread_rows) == (2, 0)
+    else:
+        assert (statement.rows, statement.unread_rows) == (2 * ROWS, 2 * (ROWS - 1))
+
+
+def test_the_orm_fetches_all_for_first(engine: sa.Engine, only: Only) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+    with Session(engine) as session:
+        assert session.scalars(sa.select(Item).where(Item.id >= 0)).first() is not None
+        assert len(session.scalars(sa.select(Item).where(Item.id > -1)).all()) == ROWS
+    first, all_ = only(engine, "item.id >="), only(engine, "item.id > ")
+    assert (first.rows, first.unread_rows) == (ROWS, ROWS - 1)
+    assert (all_.rows, all_.unread_rows) == (ROWS, 0)
+
+
+def test_first_by_asyncio(async_url: str, only: Only, asynchronously: Callable[..., Workload]) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(fill)
+        async with engine.connect() as connection:
+            (await connection.execute(sa.select(Item.id.label("wanted")))).first()
+        # What an AsyncSession is asked for it has fetched before anybody can take the first.
+        async with AsyncSession(engine) as session:
+            (await session.scalars(sa.select(Item).where(Item.id > -1))).first()
+
+    workload = asynchronously(async_url, work)
+    core, orm = only(workload, "wanted"), only(workload, "item.id > ")
+    assert (core.calls, core.rows, core.unread_rows) == (1, ROWS, ROWS - 1)
+    assert (orm.calls, orm.rows, orm.unread_rows) == (1, ROWS, 0)
+
+
+def test_what_a_write_returns_and_what_it_changes(engine: sa.Engine, only: Only) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+        connection.execute(sa.update(Item).where(Item.id < 10).values(id=Item.id + 1000))
+        returned = connection.execute(sa.delete(Item).where(Item.id < 20).returning(Item.id)).all()
+        assert len(returned) == 10
+    assert only(engine, "UPDATE").rows == 10
+    assert only(engine, "DELETE").rows == 10
+
+
+def test_a_result_that_is_closed_early(engine: sa.Engine, only: Only) -> None:
+    with engine.begin() as connection:
+        fill(connection)
+        for number in (5, 200):
+            result = connection.execute(sa.select(Item.id.label("wanted")))
+            for _, _row in zip(range(number), result, strict=False):
+                pass
+            result.close()
+    statement = only(engine, "wanted")
+    read = statement.rows - statement.unread_rows
+    assert 205 <= read <= 207  # zip takes one more than it hands out
+    assert statement.rows == (2 * ROWS if engine.dialect.name == "postgresql" else read)
