@@ -82,7 +82,7 @@ def recording(  # noqa: C901
                 slot = find(mine, statement, parameters, context)
                 if slot is None:
                     return
-            if slot.batched and continues(slot, context, nanoseconds, cursor):
+            if slot.batched and continues(slot, context, nanoseconds, cursor, error):
                 return
             slot.calls += 1
             slot.execute_ns += nanoseconds

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine.interfaces import ExecuteStyle
 
+from dbperf.capture.failure import kind_of
 from dbperf.capture.slot import LOOP, PAGE, Site, Slot
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -42,7 +43,7 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
         _note_loads(slot, context)
 
 
-def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
+def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: BaseException | None) -> bool:
     """Whether this is a later batch of an execution that was counted with its first; then it is added there.
 
     Its latency stays that of the first batch.
@@ -54,7 +55,9 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any) -> bool:
         slot.more_sets += len(context.compiled_parameters) - 1
         return False
     slot.execute_ns += nanoseconds
-    if type(rows := cursor.rowcount) is int and rows > 0:
+    if error is not None:
+        slot.failed(kind_of(error), type(error).__name__)
+    elif type(rows := cursor.rowcount) is int and rows > 0:
         slot.rows += rows
     slot.touched()
     return True

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sized
 from typing import Any
 
+from sqlalchemy.pool.base import _AdhocProxiedConnection
+
 from dbperf.capture.recorder import Recorders
 from dbperf.capture.scope import current
 
@@ -36,11 +38,11 @@ def counting(recorders: Recorders, closed: Sized, give_up: Callable[[Exception],
 
 def _was_used(what: str, connection: Any) -> bool:
     """Whether something ran in the transaction that ended; it is over now."""
-    record = getattr(connection, "_connection_record", None)
-    if record is None:  # detached from its pool
-        return True
-    if (checkout := vars(record).get("_dbperf")) is None:  # just connected, and nobody has it yet
-        return False
+    try:
+        checkout = connection._connection_record._dbperf
+    except AttributeError:
+        # Detached from its pool, or from one not watched then; or the dialect's own, at its first connect.
+        return not isinstance(connection, _AdhocProxiedConnection)
     if what == "commit":  # what is read again may have been written meanwhile
         checkout.writes += 1
         if (operation := current.get()) is not None:

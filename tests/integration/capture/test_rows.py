@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -31,13 +30,15 @@ def fill(connection: sa.Connection) -> None:
     connection.execute(sa.insert(Item), [{"id": each} for each in range(ROWS)])
 
 
+def by_seven(result: sa.Result[Any]) -> list[sa.Row[Any]]:
+    return [row for part in iter(lambda: result.fetchmany(7), []) for row in part]
+
+
 READ: dict[str, Callable[[sa.Connection, sa.Select[Any]], int]] = {
     "all": lambda connection, query: len(connection.execute(query).all()),
     "one by one": lambda connection, query: len([row for row in connection.execute(query)]),  # noqa: C416
     "by hand": lambda connection, query: len(list(iter(connection.execute(query).fetchone, None))),
-    "many": lambda connection, query: sum(
-        map(len, iter(partial(connection.execute(query).fetchmany, 7), []))
-    ),
+    "many": lambda connection, query: len(by_seven(connection.execute(query))),
     "partitions": lambda connection, query: sum(map(len, connection.execute(query).partitions(64))),
     "yield_per": lambda connection, query: len(list(connection.execute(query).yield_per(64))),
     "scalars": lambda connection, query: len(connection.scalars(query).all()),
