@@ -20,7 +20,7 @@ from dbperf.capture.settled import settle
 from dbperf.capture.wrapping import leave_no_frame, replaced
 
 Connected = dict[int, tuple[int, int]]
-"""By the identity of a pool's record: when it was connected last, and how long that took."""
+"""By the identity of a pool's record: when connecting it began last, and how long that took."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,9 @@ class PoolWatch:
                 if connected:
                     when, spent = connected.pop(id(record), (0, 0))
                     if when > started:  # and not when it was recycled after an earlier checkout
-                        waited -= spent
+                        waited = when - started
+                        # Behind the driver's call SQLAlchemy and listeners make the connection ready.
+                        recorders.mine().connect.ns += now - when - spent
                 checkout = record._dbperf = Checkout(now, waited)
                 out.add(checkout)
                 mine = recorders.mine()
@@ -137,7 +139,7 @@ class PoolWatch:
                 raise
             spent = perf_counter_ns() - started
             if not self._closed:
-                connected[id(record)] = started + spent, spent
+                connected[id(record)] = started, spent
                 self._recorders.mine().connect.add(spent)
             return connection
 

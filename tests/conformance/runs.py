@@ -71,8 +71,8 @@ def _database(suite: Suite, postgresql: Path | None) -> Iterator[list[str]]:
         yield ["--db=sqlite", *(["--dbdriver=aiosqlite"] if suite.asynchronous else [])]
         return
     with start(install=postgresql, settings={"max_prepared_transactions": "10"}) as server:
-        for schema in ("test_schema", "test_schema_2"):
-            subprocess.run([server.bin / "psql", server.dsn(), "-qc", f"CREATE SCHEMA {schema}"], check=True)
+        for made in ("SCHEMA test_schema", "SCHEMA test_schema_2", "EXTENSION hstore", "EXTENSION citext"):
+            subprocess.run([server.bin / "psql", server.dsn(), "-qc", f"CREATE {made}"], check=True)
         yield [f"--dburi={server.url()}", *(["--dbdriver=asyncpg"] if suite.asynchronous else [])]
 
 
