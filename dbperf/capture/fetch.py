@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT = _cursor._DEFAULT_FETCH
 _TIMED_ONE_BY_ONE, _ONE_IN = 32, 64
 _MANY = 100
+_BUFFERS = (deque, list)  # of SQLAlchemy's adapters of asyncio drivers, by its version
 _TAKING_ONE = frozenset({"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none"})
 _RESULT = sys.modules["sqlalchemy.engine.result"].__file__ or ""
 
@@ -239,8 +240,8 @@ def _failed(slot: Slot, error: BaseException) -> None:
 
 def _left(dbapi_cursor: Any) -> int:
     """Rows that the driver has fetched and nobody read."""
-    rows = getattr(dbapi_cursor, "_rows", None)  # SQLAlchemy's adapters of asyncio drivers
-    if type(rows) is deque:
+    rows = getattr(dbapi_cursor, "_rows", None)
+    if type(rows) in _BUFFERS:
         return len(rows)
     position = getattr(dbapi_cursor, "rownumber", None)  # PEP 249's optional extension; psycopg has it
     rowcount = getattr(dbapi_cursor, "rowcount", -1)
