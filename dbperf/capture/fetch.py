@@ -240,7 +240,7 @@ def _failed(slot: Slot, error: BaseException) -> None:
 
 def _left(dbapi_cursor: Any) -> int:
     """Rows that the driver has fetched and nobody read."""
-    rows = getattr(dbapi_cursor, "_rows", None)
+    rows: Any = getattr(dbapi_cursor, "_rows", None)
     if type(rows) in _BUFFERS:
         return len(rows)
     position = getattr(dbapi_cursor, "rownumber", None)  # PEP 249's optional extension; psycopg has it
