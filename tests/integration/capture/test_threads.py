@@ -86,6 +86,9 @@ def test_threads_with_a_loop_each(async_url: str, only: Only) -> None:
         assert (asked.calls, asked.rows, dict(asked.operations)) == (EACH, EACH, {f"thread {number}": EACH})
 
 
+# SQLAlchemy 2.0.30 drops a connection now and then whose task is cancelled while it is given back, open as it is;
+# psycopg says so.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_storm_of_cancellations(async_url: str, only: Only) -> None:
     """500 tasks that are cancelled anywhere; 10,000 and more with DBPERF_TEST_STORM=10000."""
     outcomes: Counter[str] = Counter()
