@@ -86,7 +86,7 @@ def test_threads_with_a_loop_each(async_url: str, only: Only) -> None:
         assert (asked.calls, asked.rows, dict(asked.operations)) == (EACH, EACH, {f"thread {number}": EACH})
 
 
-# SQLAlchemy 2.0.30 drops a connection now and then whose task is cancelled while it is given back, open as it is;
+# Now and then SQLAlchemy 2.0.30 drops an open connection whose task is cancelled while it is given back, and
 # psycopg says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_storm_of_cancellations(async_url: str, only: Only) -> None:
