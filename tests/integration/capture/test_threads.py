@@ -86,8 +86,8 @@ def test_threads_with_a_loop_each(async_url: str, only: Only) -> None:
         assert (asked.calls, asked.rows, dict(asked.operations)) == (EACH, EACH, {f"thread {number}": EACH})
 
 
-# Now and then SQLAlchemy 2.0.30 drops an open connection whose task is cancelled while it is given back, and
-# psycopg says so.
+# Now and then SQLAlchemy (2.0.30 and 2.1.9, without dbperf as well) drops an open connection whose task is
+# cancelled while it is given back, and psycopg says so.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_storm_of_cancellations(async_url: str, only: Only) -> None:
     """500 tasks that are cancelled anywhere; 10,000 and more with DBPERF_TEST_STORM=10000."""
