@@ -4,9 +4,9 @@
 
 `fetch`    200,000 rows by each driver, streamed and not. "driver" is the wall time inside the cursor's fetch
            methods, by a cursor of this program's own that clocks each call: the rest of the loop is
-           SQLAlchemy making rows and the application going over them. Beside it what dbperf says of the same run; not
-           of rows read one by one, where that clock costs as much as what it measures. Cost is CPU with
-           dbperf against without, in turns, on other engines. All are medians.
+           SQLAlchemy making rows and the application going over them. Beside it what dbperf says of the same
+           run; not of rows read one by one, where that clock costs as much as what it measures. Cost is CPU
+           with dbperf against without, in turns, on other engines. All are medians.
 `memory`   100,000 different statements of 400 characters, each in a process of its own: how much more memory
            than without dbperf, and what the coverage says of those that were not kept.
 """
