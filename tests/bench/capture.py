@@ -17,8 +17,9 @@ import random
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import copy_context
 from statistics import median, quantiles
 from time import process_time_ns
 from typing import Any
@@ -290,12 +291,17 @@ def asynchronous(url: str) -> None:
             measure(
                 f"{engines[raw].driver}, {shape.__name__}",
                 {
-                    v: (lambda v=v: runner.run(shape(engines[v], operation_of(v))), turn)  # noqa: B023
+                    v: (lambda v=v: run(runner, shape(engines[v], operation_of(v))), turn)  # noqa: B023
                     for v, turn in around.items()
                 },
             )
         for engine in engines.values():
             runner.run(engine.dispose())
+
+
+def run(runner: asyncio.Runner, work: Coroutine[Any, Any, None]) -> None:
+    """In the context of now: a tool may have put something there for this turn."""
+    runner.run(work, context=copy_context())
 
 
 def prepare(engine: sa.Engine) -> None:
