@@ -18,6 +18,7 @@ from dbperf.capture.recorder import Recorder, Recorders
 from dbperf.capture.scope import Scope, current
 from dbperf.capture.slot import Slot
 from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
+from dbperf.capture.timer import RECENT
 from dbperf.model.workload import FEWEST
 from dbperf.settings import Resolved
 
@@ -84,13 +85,10 @@ def recording(  # noqa: C901
                     return
             if slot.batched and continues(slot, context, nanoseconds, cursor, error):
                 return
-            slot.calls += 1
-            slot.execute_ns += nanoseconds
-            # Its bucket, as histogram.bucket_of has it.
-            octave = nanoseconds.bit_length() - 4
-            bucket = (octave << 3) + (nanoseconds >> octave) if octave > 0 else nanoseconds
-            latency = slot.latency
-            latency[bucket] = latency.get(bucket, 0) + 1
+            recent = slot.recent
+            recent.append(nanoseconds)
+            if len(recent) >= RECENT:
+                slot.restart(slot.read())
             if many:
                 slot.more_sets += len(parameters) - 1
             if error is not None:

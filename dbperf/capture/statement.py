@@ -54,7 +54,7 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: Ba
         context._dbperf_began = True
         slot.more_sets += len(context.compiled_parameters) - 1
         return False
-    slot.execute_ns += nanoseconds
+    slot.more_ns += nanoseconds
     if error is not None:
         slot.failed(kind_of(error), type(error).__name__)
     elif type(rows := cursor.rowcount) is int and rows > 0:
