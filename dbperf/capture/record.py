@@ -15,7 +15,7 @@ from dbperf.capture.failure import kind_of
 from dbperf.capture.fetch import DEFAULT, watch_streamed
 from dbperf.capture.parameters import keep
 from dbperf.capture.recorder import Recorder, Recorders
-from dbperf.capture.scope import Scope, current
+from dbperf.capture.scope import STEADY, STEADY_ONE_IN, Run, Scope, current
 from dbperf.capture.slot import Slot
 from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
 from dbperf.capture.timer import RECENT
@@ -118,30 +118,38 @@ def recording(  # noqa: C901
                     mine.unsplit += 1
                     return
             elif slot is not mine.other:
-                # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
-                site = slot.site
-                known = False
-                if site is not None and site.depth:  # not our own frame: to hold on to that would be a cycle
-                    try:
-                        frame = at(site.depth)
-                        known = frame.f_code is site.code and frame.f_lasti == site.lasti
-                    except (AttributeError, ValueError):  # the stack is not that deep
-                        pass
-                if not known:
-                    site = locate(slot) or slot.at(None, 0)
-                site.calls += 1
                 tracked = operation()
                 if tracked is not None and not tracked.over:
                     scope = tracked
+                # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
+                site = slot.site
+                run: Any = None if scope is None else scope.runs.get(site)
+                loops = type(run) is Run
+                if not (loops and run.steady >= STEADY and run.calls % STEADY_ONE_IN):
+                    known = False
+                    if (
+                        site is not None and site.depth
+                    ):  # not our own frame: to hold on to it would be a cycle
+                        try:
+                            frame = at(site.depth)
+                            known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                        except (AttributeError, ValueError):  # the stack is not that deep
+                            pass
+                    if not known:
+                        site = locate(slot) or slot.at(None, 0)
+                        run = None if scope is None else scope.runs.get(site)
+                        loops = type(run) is Run
+                    if loops:
+                        run.steady = run.steady + 1 if known else 0
+                site.calls += 1
                 if scope is not None:
                     if not slot.reads:
                         scope.writes += 1
-                    run = scope.runs.get(site)
                     if run is None:
                         # Those of a write are not asked for again, and may be large.
                         scope.runs[site] = nanoseconds, parameters if slot.reads else None, scope.writes
                     else:
-                        if isinstance(run, tuple):
+                        if not loops:
                             run = scope.second(site, run)
                         if run.add(nanoseconds, parameters, scope.writes) == FEWEST and site.load is None:
                             note_load(site, context)

@@ -18,7 +18,7 @@ from dbperf.capture.timer import Timer
 if TYPE_CHECKING:
     from dbperf.capture.settled import Settled
 
-ONE_IN = 32
+ONE_IN = 31
 """Executions of which one is measured; or, while detail is left out, one has all of it."""
 TIMERS = ("wait", "held", "raw", "connect", "ping", "begin", "commit", "rollback")
 
