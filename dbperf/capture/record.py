@@ -17,7 +17,7 @@ from dbperf.capture.parameters import keep
 from dbperf.capture.recorder import Recorder, Recorders
 from dbperf.capture.scope import STEADY, STEADY_ONE_IN, Run, Scope, current
 from dbperf.capture.slot import Slot
-from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
+from dbperf.capture.statement import changed, continues, describe, is_batched, key_of, note_load
 from dbperf.capture.timer import RECENT
 from dbperf.model.workload import FEWEST
 from dbperf.settings import Resolved
@@ -94,11 +94,9 @@ def recording(  # noqa: C901
             if error is not None:
                 slot.failed(kind_of(error), type(error).__name__)
             elif not slot.reads:
-                rows = cursor.rowcount
-                # None, or worse. And SQLite has changed none yet where it returns what it changes.
-                slot.fetched = type(rows) is not int or rows <= 0
-                if not slot.fetched:
-                    slot.rows += rows
+                rows = changed(slot, cursor, parameters, context, many=many)
+                slot.fetched = rows is None
+                slot.rows += rows or 0
             if keep_parameters:
                 keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
             if slot.clean:

@@ -99,9 +99,10 @@ class Slot(Timer):
 
     `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
     in it. `reads`: it writes nothing. `fetched`: its rows are counted as they are fetched, and not by what
-    the driver says when it has executed. `batched`: one execution may be several calls of the driver. `loads`
-    are the mapped classes that it loads, `along` the relationships that come with them. `home` is where is
-    written what becomes of it when an operation ends.
+    the driver says when it has executed. `inserts_each`: it writes each of its parameter sets as one row.
+    `batched`: one execution may be several calls of the driver. `loads` are the mapped classes that it loads,
+    `along` the relationships that come with them. `home` is where is written what becomes of it when an
+    operation ends.
     """
 
     __slots__ = (
@@ -113,6 +114,7 @@ class Slot(Timer):
         "fetch",
         "fetched",
         "home",
+        "inserts_each",
         "loads",
         "reads",
         "samples",
@@ -132,7 +134,7 @@ class Slot(Timer):
         self.taken = _NOTHING
         for name in _OWN:
             setattr(self, name, 0)
-        self.batched = False
+        self.batched = self.inserts_each = False
         self.reads = self.fetched = True
         self.loads: tuple[str, ...] = ()
         self.along: tuple[Eager, ...] = ()
