@@ -36,7 +36,7 @@ class Along:
         """What a slot loaded along, from each of its lines."""
         for each in slot.along:
             for site in slot.sites.values():
-                spent = slot.execute_ns * site.calls // max(slot.calls, 1)
+                spent = slot.ns * site.calls // max(slot.calls, 1)
                 line = call_site(site.code, site.lasti, 0) if site.code else None
                 yield Access(
                     "eager",

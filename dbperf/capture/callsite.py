@@ -99,11 +99,15 @@ def frame_at(*, hop: bool = False) -> FrameAt:
     """
     if not hop:
         return sys._getframe  # a function in C has no frame: its caller's is at 0
+    try:
+        from greenlet import getcurrent
+    except ImportError:  # then an async dialect cannot run a statement
+        return sys._getframe
 
     def across(depth: int) -> FrameType:
         if depth >= 0:
             return sys._getframe(depth + 1)
-        frame = sys.modules["greenlet"].getcurrent().parent.gr_frame
+        frame = getcurrent().parent.gr_frame
         while depth:
             frame, depth = frame.f_back, depth + 1
         return frame  # type: ignore[no-any-return]
@@ -151,8 +155,9 @@ def _runs_now(site: Site, at: FrameAt) -> bool:
 
 
 def _stacks_below() -> Iterator[FrameType]:
-    greenlet = sys.modules["greenlet"]  # an async dialect cannot run a statement without it
-    parent = greenlet.getcurrent().parent
+    from greenlet import getcurrent
+
+    parent = getcurrent().parent
     while parent is not None:
         if parent.gr_frame is not None:
             yield parent.gr_frame

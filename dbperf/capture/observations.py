@@ -85,23 +85,24 @@ class Observations:
         return Seen(tuple(combined(observed)), tuple(each for each in figures if each.counts), unseen)
 
     def _observed(self, slot: Slot) -> Observed:
+        times = slot.read()
         sites = [call_site(each.code, each.lasti, each.calls) for each in slot.sites.values() if each.code]
         return Observed(
             sql=slot.sql,
             dialect=self._dialect,
             paramstyle=self._paramstyle,
             database=self._database,
-            calls=slot.calls,
-            parameter_sets=slot.calls + slot.more_sets,
+            calls=times.calls,
+            parameter_sets=times.calls + slot.more_sets,
             rows=slot.rows,
             unread_rows=slot.unread_rows,
             errors=slot.errors,
             timeouts=slot.timeouts,
             cancellations=slot.cancellations,
             wait_ns=slot.wait_ns,
-            execute_ns=slot.execute_ns,
+            execute_ns=times.ns + slot.more_ns,
             fetch_ns=slot.fetch_ns,
-            latency=Latency.of(slot.latency),
+            latency=Latency.of(times.buckets),
             call_sites=tuple(sorted(sites, key=lambda site: -site.calls)),
             failures=tuple(sorted(slot.failures.items(), key=lambda each: -each[1])),
             accesses=tuple(self.settled.along.accesses(slot)) if slot.along else (),

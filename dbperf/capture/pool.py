@@ -88,7 +88,7 @@ class PoolWatch:
                     if when > started:  # and not when it was recycled after an earlier checkout
                         waited = when - started
                         # Behind the driver's call SQLAlchemy and listeners make the connection ready.
-                        recorders.mine().connect.ns += now - when - spent
+                        recorders.mine().connect.more_ns += now - when - spent
                 checkout = record._dbperf = Checkout(now, waited)
                 out.add(checkout)
                 mine = recorders.mine()
@@ -103,7 +103,7 @@ class PoolWatch:
 
     def _refused(self, waited: int, error: BaseException) -> None:
         mine = self._recorders.mine()
-        mine.wait.ns += waited
+        mine.wait.more_ns += waited
         if isinstance(error, PoolTimeout):
             mine.timeouts += 1
 

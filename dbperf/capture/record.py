@@ -15,9 +15,10 @@ from dbperf.capture.failure import kind_of
 from dbperf.capture.fetch import DEFAULT, watch_streamed
 from dbperf.capture.parameters import keep
 from dbperf.capture.recorder import Recorder, Recorders
-from dbperf.capture.scope import Scope, current
+from dbperf.capture.scope import STEADY, STEADY_ONE_IN, Run, Scope, current
 from dbperf.capture.slot import Slot
-from dbperf.capture.statement import continues, describe, is_batched, key_of, note_load
+from dbperf.capture.statement import changed, continues, describe, is_batched, key_of, note_load
+from dbperf.capture.timer import RECENT
 from dbperf.model.workload import FEWEST
 from dbperf.settings import Resolved
 
@@ -84,23 +85,18 @@ def recording(  # noqa: C901
                     return
             if slot.batched and continues(slot, context, nanoseconds, cursor, error):
                 return
-            slot.calls += 1
-            slot.execute_ns += nanoseconds
-            # Its bucket, as histogram.bucket_of has it.
-            octave = nanoseconds.bit_length() - 4
-            bucket = (octave << 3) + (nanoseconds >> octave) if octave > 0 else nanoseconds
-            latency = slot.latency
-            latency[bucket] = latency.get(bucket, 0) + 1
+            recent = slot.recent
+            recent.append(nanoseconds)
+            if len(recent) >= RECENT:
+                slot.restart(slot.read())
             if many:
                 slot.more_sets += len(parameters) - 1
             if error is not None:
                 slot.failed(kind_of(error), type(error).__name__)
             elif not slot.reads:
-                rows = cursor.rowcount
-                # None, or worse. And SQLite has changed none yet where it returns what it changes.
-                slot.fetched = type(rows) is not int or rows <= 0
-                if not slot.fetched:
-                    slot.rows += rows
+                rows = changed(slot, cursor, parameters, context, many=many)
+                slot.fetched = rows is None
+                slot.rows += rows or 0
             if keep_parameters:
                 keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
             if slot.clean:
@@ -120,30 +116,38 @@ def recording(  # noqa: C901
                     mine.unsplit += 1
                     return
             elif slot is not mine.other:
-                # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
-                site = slot.site
-                known = False
-                if site is not None and site.depth:  # not our own frame: to hold on to that would be a cycle
-                    try:
-                        frame = at(site.depth)
-                        known = frame.f_code is site.code and frame.f_lasti == site.lasti
-                    except (AttributeError, ValueError):  # the stack is not that deep
-                        pass
-                if not known:
-                    site = locate(slot) or slot.at(None, 0)
-                site.calls += 1
                 tracked = operation()
                 if tracked is not None and not tracked.over:
                     scope = tracked
+                # Which line ran it: the one that ran it last, as a rule, which one frame tells. See `locate`.
+                site = slot.site
+                run: Any = None if scope is None else scope.runs.get(site)
+                loops = type(run) is Run
+                if not (loops and run.steady >= STEADY and run.calls % STEADY_ONE_IN):
+                    known = False
+                    if (
+                        site is not None and site.depth
+                    ):  # not our own frame: to hold on to it would be a cycle
+                        try:
+                            frame = at(site.depth)
+                            known = frame.f_code is site.code and frame.f_lasti == site.lasti
+                        except (AttributeError, ValueError):  # the stack is not that deep
+                            pass
+                    if not known:
+                        site = locate(slot) or slot.at(None, 0)
+                        run = None if scope is None else scope.runs.get(site)
+                        loops = type(run) is Run
+                    if loops:
+                        run.steady = run.steady + 1 if known else 0
+                site.calls += 1
                 if scope is not None:
                     if not slot.reads:
                         scope.writes += 1
-                    run = scope.runs.get(site)
                     if run is None:
                         # Those of a write are not asked for again, and may be large.
                         scope.runs[site] = nanoseconds, parameters if slot.reads else None, scope.writes
                     else:
-                        if isinstance(run, tuple):
+                        if not loops:
                             run = scope.second(site, run)
                         if run.add(nanoseconds, parameters, scope.writes) == FEWEST and site.load is None:
                             note_load(site, context)

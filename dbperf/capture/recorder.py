@@ -18,7 +18,7 @@ from dbperf.capture.timer import Timer
 if TYPE_CHECKING:
     from dbperf.capture.settled import Settled
 
-ONE_IN = 32
+ONE_IN = 31
 """Executions of which one is measured; or, while detail is left out, one has all of it."""
 TIMERS = ("wait", "held", "raw", "connect", "ping", "begin", "commit", "rollback")
 
@@ -74,7 +74,7 @@ class Recorder:
         """What is counted besides statements, by name; another thread may be writing."""
         counts = Counter(
             folded_calls=self.other.calls,
-            folded_ns=self.other.execute_ns + self.other.fetch_ns,
+            folded_ns=self.other.ns + self.other.fetch_ns,
             unlocated_calls=self.unlocated,
             unsplit_calls=self.unsplit,
             own_ns=self.own_ns,
@@ -166,7 +166,7 @@ class Recorders:
             self._retire()
             for key, slot in self._retired.items():
                 total[key] = Slot(slot.sql, slot.home)
-                total[key].add(slot)
+                total[key].absorb(slot)
             for _, recorder in self._living:
                 _add(total, recorder)
             return list(total.values()), self._counts()
@@ -198,7 +198,7 @@ class Recorders:
 
 def _add(slots: dict[str, Slot], recorder: Recorder) -> None:
     for key, seen in recorder.slots.copy().items():
-        slots.setdefault(key, Slot(seen.sql, seen.home)).add(seen)
+        slots.setdefault(key, Slot(seen.sql, seen.home)).absorb(seen)
 
 
 def _thread_local() -> Any:

@@ -15,10 +15,13 @@ from dbperf.model.workload import FEWEST
 if TYPE_CHECKING:
     from dbperf.capture.slot import Site
 
-_DIFFERENT_KEPT = 64
+_DIFFERENT_KEPT = 32
 """Parameter sets of a run that are known again. If so many were all different, the next are taken to be so
 too.
 """
+
+STEADY, STEADY_ONE_IN = 8, 4
+"""Where 8 executions in a row were seen to be from one line, one in 4 is looked at from then on."""
 
 Once = tuple[int, Any, int]
 """The only execution so far: its nanoseconds, its parameters, and how often was written before."""
@@ -43,6 +46,7 @@ class Run:
         "renewed_ns",
         "seen",
         "site",
+        "steady",
         "told",
     )
 
@@ -50,7 +54,7 @@ class Run:
         nanoseconds, parameters, writes = first
         self.site = site
         self.calls, self.ns = 1, nanoseconds
-        self.again = self.again_ns = self.renewed = self.renewed_ns = 0
+        self.again = self.again_ns = self.renewed = self.renewed_ns = self.steady = 0
         self.noticed: list[Run] | None = noticed
         self.seen: dict[int, int] | None = {_identity(parameters): writes} if site.slot.reads else None
         self.told = (0, 0, 0, 0)

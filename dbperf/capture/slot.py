@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -11,22 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from dbperf.capture.fetch import TimedFetch
 from dbperf.capture.parameters import together
+from dbperf.capture.timer import Timer, Times
 
 _SITES_KEPT = 64
 _FAILURES_KEPT = 64
-COUNTS = (
-    "calls",
-    "more_sets",
-    "rows",
-    "unread_rows",
-    "errors",
-    "timeouts",
-    "cancellations",
-    "wait_ns",
-    "execute_ns",
-    "fetch_ns",
-)
-_counts = attrgetter(*COUNTS)
+_OWN = ("more_sets", "rows", "unread_rows", "timeouts", "cancellations", "wait_ns", "fetch_ns")
+_COUNTS = (*_OWN, "errors", "more_ns")
+_counts = attrgetter(*_COUNTS)
 _Key = TypeVar("_Key", bound=Hashable)
 
 SiteKey = tuple[int, int]
@@ -91,9 +83,9 @@ class Site:
 class _Taken(NamedTuple):
     """What of a slot was handed over already."""
 
-    counts: tuple[int, ...] = (0,) * len(COUNTS)
-    latency: dict[int, int] = {}  # noqa: RUF012  nobody writes into these
-    sites: dict[SiteKey, int] = {}  # noqa: RUF012
+    times: Times = Times(0, 0, {}, [])
+    counts: tuple[int, ...] = (0,) * len(_COUNTS)
+    sites: dict[SiteKey, int] = {}  # noqa: RUF012  nobody writes into these
     failures: dict[str, int] = {}  # noqa: RUF012
     samples: list[Any] = []  # noqa: RUF012
 
@@ -101,18 +93,20 @@ class _Taken(NamedTuple):
 _NOTHING = _Taken()
 
 
-class Slot:
-    """What one thread saw of one statement. Times are nanoseconds, `latency` counts by histogram bucket.
+class Slot(Timer):
+    """What one thread saw of one statement: a timer of its executions, and more. Times are nanoseconds;
+    `more_ns` is of the later batches of an execution that has several.
 
     `site` is the line that ran it last. A `clean` slot is to be noted as touched when something was counted
     in it. `reads`: it writes nothing. `fetched`: its rows are counted as they are fetched, and not by what
-    the driver says when it has executed. `batched`: one execution may be several calls of the driver. `loads`
-    are the mapped classes that it loads, `along` the relationships that come with them. `home` is where is
-    written what becomes of it when an operation ends.
+    the driver says when it has executed. `inserts_each`: it writes each of its parameter sets as one row.
+    `batched`: one execution may be several calls of the driver. `loads` are the mapped classes that it loads,
+    `along` the relationships that come with them. `home` is where is written what becomes of it when an
+    operation ends.
     """
 
     __slots__ = (
-        *COUNTS,
+        *_OWN,
         "along",
         "batched",
         "clean",
@@ -120,7 +114,7 @@ class Slot:
         "fetch",
         "fetched",
         "home",
-        "latency",
+        "inserts_each",
         "loads",
         "reads",
         "samples",
@@ -132,34 +126,31 @@ class Slot:
     )
 
     def __init__(self, sql: str, home: Any, touch: Any = None) -> None:
+        super().__init__()
         self.sql = sql
         self.home = home
         self.touch = touch
         self.clean = touch is not None
         self.taken = _NOTHING
-        for name in COUNTS:
+        for name in _OWN:
             setattr(self, name, 0)
-        self.batched = False
+        self.batched = self.inserts_each = False
         self.reads = self.fetched = True
         self.loads: tuple[str, ...] = ()
         self.along: tuple[Eager, ...] = ()
-        self.latency: dict[int, int] = {}
         self.failures: dict[str, int] = {}
         self.site: Site | None = None
         self.sites: dict[SiteKey, Site] = {}
         self.samples: list[Any] = []
         self.fetch = TimedFetch(self)
 
-    calls: int
     more_sets: int
     """Parameter sets beyond one a call."""
     rows: int
     unread_rows: int
-    errors: int
     timeouts: int
     cancellations: int
     wait_ns: int
-    execute_ns: int
     fetch_ns: int
 
     def touched(self) -> None:
@@ -184,14 +175,16 @@ class Slot:
             site = self.sites.setdefault(key, Site(self, code, lasti))
         return site
 
-    def add(self, other: Slot) -> None:
+    def absorb(self, other: Slot) -> None:
         """Add what another thread, which may still be writing, saw of the same statement."""
-        self.samples = together(self.samples, self.calls, other.samples.copy(), other.calls)
+        times, more = self.read(), other.read()
+        self.samples = together(self.samples, times.calls, other.samples.copy(), more.calls)
         self.along = self.along or other.along
-        for name in COUNTS:
+        buckets = Counter(times.buckets)
+        buckets.update(more.buckets)
+        self.restart(Times(times.calls + more.calls, times.ns + more.ns, buckets, []))
+        for name in _COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for bucket, count in other.latency.copy().items():
-            self.latency[bucket] = self.latency.get(bucket, 0) + count
         for name, count in other.failures.copy().items():
             self.failures[name] = self.failures.get(name, 0) + count
         for site in other.sites.copy().values():
@@ -202,19 +195,23 @@ class Slot:
         before, sites = self.taken, self.sites.copy()
         calls = {key: site.calls for key, site in sites.items()}
         self.taken = now = _Taken(
-            _counts(self), self.latency.copy(), calls, self.failures.copy(), self.samples.copy()
+            self.read(), _counts(self), calls, self.failures.copy(), self.samples.copy()
         )
         fresh = Slot(self.sql, self.home)
         fresh.along = self.along
-        for name, count, known in zip(COUNTS, now.counts, before.counts, strict=True):
+        fresh.restart(_since(before.times, now.times))
+        for name, count, known in zip(_COUNTS, now.counts, before.counts, strict=True):
             setattr(fresh, name, count - known)
-        fresh.latency = _more(now.latency, before.latency)
         fresh.failures = _more(now.failures, before.failures)
         for key, more in _more(calls, before.sites).items():
             fresh.at(sites[key].code, sites[key].lasti).calls = more
         given = {id(each) for each in before.samples}  # which `before` keeps alive, so an id is theirs alone
         fresh.samples = [each for each in now.samples if id(each) not in given]
         return fresh
+
+
+def _since(before: Times, now: Times) -> Times:
+    return Times(now.calls - before.calls, now.ns - before.ns, _more(now.buckets, before.buckets), [])
 
 
 def _more(now: dict[_Key, int], before: dict[_Key, int]) -> dict[_Key, int]:

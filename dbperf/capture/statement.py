@@ -37,10 +37,35 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
     compiled = getattr(context, "compiled", None)
     if compiled is not None and not context.is_text:
         slot.reads = not (context.is_crud or context.isddl)
+        slot.inserts_each = context.isinsert and _inserts_each(compiled.statement)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
     if _is_orm(context):
         _note_loads(slot, context)
+
+
+def changed(slot: Slot, cursor: Any, parameters: Any, context: Any, *, many: bool) -> int | None:
+    """How many rows a statement that writes has written; None where its fetch will tell.
+
+    The driver may take long to say so: SQLAlchemy asks it of an UPDATE or DELETE alone, and once, so it is
+    told what was answered to us.
+    """
+    if slot.inserts_each and not slot.batched:
+        return len(parameters) if many else 1
+    rows = cursor.rowcount
+    # None, or worse. And SQLite has changed none yet where it returns what it changes.
+    if type(rows) is not int or rows <= 0:
+        return None
+    asks = context is not None and (context.isupdate or context.isdelete) and context._rowcount is None
+    if asks and cursor.description is None:
+        context._rowcount = rows
+    return rows
+
+
+def _inserts_each(statement: Any) -> bool:
+    """Whether an INSERT writes each set of its parameters as one row, whatever is in the table."""
+    parts = ("_select_names", "_post_values_clause", "_multi_values", "_prefixes")
+    return not any(getattr(statement, part, True) for part in parts)
 
 
 def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: BaseException | None) -> bool:
@@ -54,7 +79,7 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: Ba
         context._dbperf_began = True
         slot.more_sets += len(context.compiled_parameters) - 1
         return False
-    slot.execute_ns += nanoseconds
+    slot.more_ns += nanoseconds
     if error is not None:
         slot.failed(kind_of(error), type(error).__name__)
     elif type(rows := cursor.rowcount) is int and rows > 0:

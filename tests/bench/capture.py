@@ -2,10 +2,11 @@
 
     uv run --group bench python -P tests/bench/capture.py [sqlite] [psycopg] [asyncpg]
 
-CPU of this process alone, so PostgreSQL's own is not in it. The variants take short turns in an order that
-changes each round, so that what else the machine does falls on all alike; told is the lowest decile of their
-turns, less that of SQLAlchemy alone, and its ratio to two listeners that do nothing: the least that a tool on
-SQLAlchemy's events costs. Tools that patch SQLAlchemy are put on and taken off around their turn.
+CPU of this process alone, so PostgreSQL's own is not in it; both share one core, where that can be had: which
+core it wakes up on changes the figures more than any tool does. The variants take short turns in an order
+that changes each round, so that what else the machine does falls on all alike; told is the lowest decile of
+their turns, less that of SQLAlchemy alone, and its ratio to two listeners that do nothing: the least that a
+tool on SQLAlchemy's events costs. Tools that patch SQLAlchemy are put on and taken off around their turn.
 OpenTelemetry's spans are recorded and dropped; exporting them would cost more. The flusher's CPU is that of
 one flush a second, shared by the statements of a second.
 """
@@ -13,6 +14,7 @@ one flush a second, shared by the statements of a second.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -269,8 +271,8 @@ def put_on(engine: sa.Engine, variant: Callable[[sa.Engine], Turn]) -> Turn | No
 
 def blocking(url: str) -> None:
     engines = {variant: sa.create_engine(url) for variant in VARIANTS}
-    prepare(engines[raw])
     around = {variant: turn for variant in VARIANTS if (turn := put_on(engines[variant], variant))}
+    prepare(engines[raw])
     for shape in SHAPES:
         measure(
             f"{engines[raw].driver}, {shape.__name__}",
@@ -313,6 +315,8 @@ def prepare(engine: sa.Engine) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # sqltap's listeners are of SQLAlchemy 1.3
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     wanted = sys.argv[1:] or ["sqlite", "psycopg", "asyncpg"]
     if "sqlite" in wanted:
         with tempfile.TemporaryDirectory() as folder:

@@ -79,12 +79,17 @@ def _database(suite: Suite, postgresql: Path | None) -> Iterator[list[str]]:
 def _read(file: Path) -> Run:
     phases: dict[str, list[str]] = defaultdict(list)
     seen = [0, 0]
+    finished = False
     for line in file.read_text("utf-8").splitlines():
         match json.loads(line):
             case ["instrumented", *seen]:
                 pass
+            case ["finished"]:
+                finished = True
             case [test, phase, outcome, raised]:
                 phases[test] += _words(phase, outcome, raised)
+    if not finished:
+        raise SystemExit(f"a run was stopped before its end: {file} does not say that it finished")
     return Run({test: ", ".join(words) or "passed" for test, words in phases.items()}, *seen)
 
 

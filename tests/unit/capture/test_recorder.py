@@ -24,10 +24,7 @@ def count(recorders: Recorders, sql: str, nanoseconds: int, sample: object = Non
     """What the hot path does with an execution."""
     mine = recorders.mine()
     slot = mine.slots.get(sql) or recorders.new_slot(mine, sql, sql)
-    slot.calls += 1
-    slot.execute_ns += nanoseconds
-    bucket = bucket_of(nanoseconds)
-    slot.latency[bucket] = slot.latency.get(bucket, 0) + 1
+    slot.add(nanoseconds)
     slot.at(count.__code__, nanoseconds % 5).calls += 1
     if sample is not None:
         slot.samples.append(sample)
@@ -46,7 +43,7 @@ def test_a_dead_threads_counts_stay_and_its_recorder_goes() -> None:
     assert len(recorders._living) <= 1
     (slot,) = recorders.total()[0]
     assert slot.calls == 50
-    assert slot.latency == {bucket_of(100): 50}
+    assert slot.read().buckets == {bucket_of(100): 50}
     assert not recorders._living
     assert calls(recorders) == {"select 1": 50}
 
@@ -133,7 +130,7 @@ def test_fresh_is_what_came_since() -> None:
         for _ in range(number):
             count(recorders, "select 1", 100)
         taken, _ = recorders.fresh()
-        assert [(slot.sql, slot.calls, slot.execute_ns) for slot in taken] == (
+        assert [(slot.sql, slot.calls, slot.ns) for slot in taken] == (
             [("select 1", expected, expected * 100)] if expected else []
         )
     assert calls(recorders) == {"select 1": 5}
@@ -219,8 +216,8 @@ def test_nothing_is_lost_or_twice_while_others_write() -> None:
     slots += recorders.fresh()[0]
     total = recorders.total()[0]
     assert sum(slot.calls for slot in slots) == sum(written) == sum(slot.calls for slot in total)
-    assert sum(slot.execute_ns for slot in slots) == sum(slot.execute_ns for slot in total)
-    assert sum(sum(slot.latency.values()) for slot in slots) == sum(written)
+    assert sum(slot.ns for slot in slots) == sum(slot.ns for slot in total)
+    assert sum(sum(slot.read().buckets.values()) for slot in slots) == sum(written)
     assert sum(site.calls for slot in slots for site in slot.sites.values()) == sum(written)
 
 
