@@ -7,18 +7,23 @@ is marked with the same date each time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
+import dbperf
 from shop import aio, sync
 from shop.load import TODAY, Progress, silent
 from shop.models import Base, Category, Order, Product, User, Warehouse
+
+_Request = ParamSpec("_Request")
+_Page = TypeVar("_Page")
 
 CONCURRENCY = 4
 """Requests that the asyncio part serves at a time."""
@@ -83,29 +88,35 @@ def _skewed(random: Random, highest: int) -> int:
     return 1 + int(highest * random.random() ** 3)
 
 
+def _get(page: Callable[_Request, _Page], /, *args: _Request.args, **kw: _Request.kwargs) -> _Page:
+    """A request. In a web application `dbperf.integrations` has a middleware that says which page it is."""
+    with dbperf.track(page.__name__):
+        return page(*args, **kw)
+
+
 def _customer(session: Session, random: Random, sizes: Sizes) -> None:
-    user = sync.account(session, _skewed(random, sizes.users))
-    sync.log_in(session, user.email)
-    sync.order_history(session, user.id)
-    sync.spent(session, user.id, TODAY - timedelta(days=365))
-    sync.category_page(session, f"shelf-{_skewed(random, sizes.categories)}", page=random.randint(0, 3))
+    user = _get(sync.account, session, _skewed(random, sizes.users))
+    _get(sync.log_in, session, user.email)
+    _get(sync.order_history, session, user.id)
+    _get(sync.spent, session, user.id, TODAY - timedelta(days=365))
+    _get(sync.category_page, session, f"shelf-{_skewed(random, sizes.categories)}", page=random.randint(0, 3))
     # A crawler, deep in the largest category.
-    sync.category_page(session, "shelf-1", page=random.randint(200, 500))
+    _get(sync.category_page, session, "shelf-1", page=random.randint(200, 500))
     basket = {_skewed(random, sizes.products): random.randint(1, 3) for _ in range(3)}
-    order = sync.place_order(session, user.id, random.randint(1, sizes.warehouses), basket, TODAY)
+    order = _get(sync.place_order, session, user.id, random.randint(1, sizes.warehouses), basket, TODAY)
     session.commit()
-    sync.cancel_order(session, order.id)
+    _get(sync.cancel_order, session, order.id)
     session.commit()
 
 
 def _warehouse(session: Session, random: Random, sizes: Sizes) -> None:
     for _ in range(3):
-        sync.open_orders(session, random.randint(1, sizes.warehouses))
+        _get(sync.open_orders, session, random.randint(1, sizes.warehouses))
     parcel = session.get_one(Order, random.randint(1, sizes.orders))
-    sync.delivered(session, parcel.tracking_number or "", TODAY)
+    _get(sync.delivered, session, parcel.tracking_number or "", TODAY)
     session.commit()
-    caller = sync.account(session, random.randint(1, sizes.users))
-    sync.find_customer(session, caller.email.upper())
+    caller = _get(sync.account, session, random.randint(1, sizes.users))
+    _get(sync.find_customer, session, caller.email.upper())
 
 
 async def _serve(
@@ -132,13 +143,20 @@ async def _serve(
         await engine.dispose()
 
 
+async def _get_async(
+    page: Callable[_Request, Awaitable[_Page]], /, *args: _Request.args, **kw: _Request.kwargs
+) -> _Page:
+    async with dbperf.track(page.__name__):
+        return await page(*args, **kw)
+
+
 async def _visitor(session: AsyncSession, random: Random, sizes: Sizes) -> None:
     for _ in range(4):
         product_id = _skewed(random, sizes.products)
-        product, reviews = await aio.product_page(session, product_id)
+        product, reviews = await _get_async(aio.product_page, session, product_id)
         _show(product.name, *(f"{review.author.name}: {review.body}" for review in reviews))
-        await aio.rating(session, product_id)
-    order = await aio.order_page(session, random.randint(1, sizes.orders))
+        await _get_async(aio.rating, session, product_id)
+    order = await _get_async(aio.order_page, session, random.randint(1, sizes.orders))
     _show(*(f"{item.quantity} x {item.product.name}" for item in order.items))
 
 
@@ -148,9 +166,9 @@ def _show(*lines: str) -> str:
 
 
 async def _manager(session: AsyncSession, random: Random, sizes: Sizes) -> None:
-    await aio.audit_trail(session, "product", _skewed(random, sizes.products))
-    await aio.audit_trail(session, "order", _skewed(random, sizes.orders))
+    await _get_async(aio.audit_trail, session, "product", _skewed(random, sizes.products))
+    await _get_async(aio.audit_trail, session, "order", _skewed(random, sizes.orders))
     day = TODAY - timedelta(days=random.randint(7, 700))
-    await aio.dashboard(session, day, day + timedelta(days=7))
+    await _get_async(aio.dashboard, session, day, day + timedelta(days=7))
     user = await session.get_one(User, random.randint(1, sizes.users))
-    await aio.sales_in(session, user.country, user.city, TODAY - timedelta(days=30))
+    await _get_async(aio.sales_in, session, user.country, user.city, TODAY - timedelta(days=30))

@@ -66,11 +66,11 @@ def observed(number: int, calls: int, draw: random.Random) -> Observed:
     scale = calls / max(1, sum(drawn.values()))
     latency = Counter({bucket: max(1, round(count * scale)) for bucket, count in drawn.items()})
     file, view = f"/srv/app/shop/views_{number % 97}.py", f"view_{number}"
-    lines = range(1 + number % 3)
-    sites = tuple(CallSite(file, number + each, view, max(1, calls // 2**each)) for each in lines)
+    shares = shared(calls, 1 + number % 3)
+    sites = tuple(CallSite(file, number + each, view, share) for each, share in enumerate(shares))
     nanoseconds = int(calls * math.exp(13 + number % 5))
     operations = tuple(
-        (f"GET /view/{(number + each) % OPERATIONS}", max(1, calls // 2**each)) for each in lines
+        (f"GET /view/{(number + each) % OPERATIONS}", share) for each, share in enumerate(shares)
     )
     access = Access("loop", operations[0][0], sites[0].at(0), "", None, calls // 10, calls, nanoseconds)
     return Observed(
@@ -90,6 +90,12 @@ def observed(number: int, calls: int, draw: random.Random) -> Observed:
         operations=operations,
         accesses=(access,) if number % 10 == 0 else (),
     )
+
+
+def shared(calls: int, parts: int) -> list[int]:
+    """Calls from so many lines: each next one has half of the one before, and none where none are left."""
+    rest = [calls // 2 ** (each + 1) for each in range(1, parts)]
+    return [calls - sum(rest), *filter(None, rest)]
 
 
 def operation(number: int, calls: int) -> Figure:
@@ -197,16 +203,15 @@ def add(
 
 
 def scaled(base: Counts, calls: int, draw: random.Random) -> Counts:
-    """What 300 calls count, for another number of them; their latencies differ."""
+    """What 300 calls count, for another number of them, drawn from those."""
     numbers = Counter({name: count * calls // 300 for name, count in base.numbers.items()})
-    texts = {
-        name: Counter({key: -(-count * calls // 300) for key, count in counts.items()})
-        for name, counts in base.texts.items()
-    }
-    if "latency" in texts:
-        drawn = Counter(draw.choices(list(base.texts["latency"].elements()), k=min(calls, 300)))
-        texts["latency"] = Counter(
-            {key: -(-count * calls // min(calls, 300)) for key, count in drawn.items()}
+    texts = dict(base.texts)
+    for name in {"latency", "sites", "operations"} & texts.keys():
+        drawn = Counter(draw.choices(list(texts[name].elements()), k=min(calls, 300)))
+        texts[name] = Counter({key: -(-count * calls // min(calls, 300)) for key, count in drawn.items()})
+    if "accesses" in texts:
+        texts["accesses"] = Counter(
+            {key: -(-count * calls // 300) for key, count in texts["accesses"].items()}
         )
     return Counts(numbers, texts)
 
