@@ -20,6 +20,8 @@ from dbperf.workload.store.tables import FIGURES, NAMED_BY, STATEMENTS, Family
 Key = tuple[Family, int]
 """What counts are of: a statement or a figure, by its id."""
 
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_KEYS_KEPT = 100_000
 _ACCESS_COUNTS = 4
 """Counts of an access: in texts, that many keys in a row are its."""
 
@@ -173,16 +175,32 @@ def accesses_from(counts: Mapping[int, int], labels: Mapping[int, str]) -> list[
 
 def named_in(text: str, column: str) -> set[int]:
     """The ids in the table that names what a text of a column counts by."""
-    keys = {int(part.partition("*")[0]) for part in text.split()}
+    keys = set(from_text(text))
     return {key // _ACCESS_COUNTS for key in keys} if column == "accesses" else keys
 
 
+# In texts, a number is written in base 36 before its count, which is left out where it is 1: "4p:3 4q:". A
+# name is quoted: "GET%20%2F*3". The numbers of older stores are decimal, "170*3".
+
+
 def _to_text(counter: Counter[Any]) -> str:
-    return " ".join(f"{_quoted(key)}*{calls}" for key, calls in sorted(counter.items()))
+    return " ".join(_part(key, calls) for key, calls in sorted(counter.items()))
 
 
-def _quoted(key: Any) -> Any:
-    return quote(key, safe="", errors="surrogatepass") if type(key) is str else key
+def _part(key: Any, calls: int) -> str:
+    if type(key) is str:
+        return f"{quote(key, safe='', errors='surrogatepass')}*{calls}"
+    return f"{_base36(key)}:{'' if calls == 1 else calls}"
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def _base36(number: int) -> str:
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if not number:
+            return digits
 
 
 def from_text(text: str, *, named: bool = False) -> Counter[Any]:
@@ -193,8 +211,22 @@ def from_text(text: str, *, named: bool = False) -> Counter[Any]:
     # numbers last: a month has millions of parts.
     calls: dict[str, int] = {}
     for part, times in Counter(text.split()).items():
-        key, count = part.split("*")
-        calls[key] = calls.get(key, 0) + int(count) * times
-    if named:
-        return Counter({unquote(key, errors="surrogatepass"): count for key, count in calls.items()})
-    return Counter({int(key): count for key, count in calls.items()})
+        key, mark, count = part.partition(":")
+        if not mark:
+            key, count = part.split("*")
+            key += "*"
+        calls[key] = calls.get(key, 0) + (int(count) if count or not mark else 1) * times
+    read = _name if named else _number
+    total: Counter[Any] = Counter()
+    for key, added in calls.items():
+        total[read(key)] += added
+    return total
+
+
+def _name(key: str) -> str:
+    return unquote(key.removesuffix("*"), errors="surrogatepass")
+
+
+@lru_cache(maxsize=_KEYS_KEPT)
+def _number(key: str) -> int:
+    return int(key[:-1]) if key.endswith("*") else int(key, 36)

@@ -1,6 +1,6 @@
 """The tables of a store, the same on SQLite and on PostgreSQL; `migrations/` has their history.
 
-Latencies, call sites and all else that is counted by keys is text, `key*calls key*calls …`: such texts are
+Latencies, call sites and all else that is counted by keys is text, `key:calls key:calls …`: such texts are
 merged by joining them, in SQL, and added up where they are read, and a day of a statement is one small row.
 """
 

@@ -75,8 +75,8 @@ def test_minutes_become_hours_become_days_and_expire(file: Path) -> None:
     assert rows(file, "select starts, writer_id, calls from minute order by 1, 2") == [
         (NOW - age, number, 1) for age in (3600, 60, 0) for number in (1, 2)
     ]
-    assert rows(file, "select starts, calls, latency from hour") == [(NOW - 3 * 3600, 4, "40*4")]
-    assert rows(file, "select starts, calls, latency from day") == [(NOW - 3 * DAY - 12 * 3600, 4, "40*4")]
+    assert rows(file, "select starts, calls, latency from hour") == [(NOW - 3 * 3600, 4, "14:4")]
+    assert rows(file, "select starts, calls, latency from day") == [(NOW - 3 * DAY - 12 * 3600, 4, "14:4")]
     whole = "calls*4 marker%20half%20way*4 whole.230*4 whole_ns*4000000000"
     for window, at in (("hour", NOW - 3 * 3600), ("day", NOW - 3 * DAY - 12 * 3600)):
         assert rows(file, f"select starts, counts from figure_{window}") == [(at, whole)]
