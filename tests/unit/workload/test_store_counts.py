@@ -12,7 +12,7 @@ from dbperf.workload.store.tables import FIGURES, STATEMENTS
 
 def test_numbers_are_written_in_base_36_and_a_count_of_one_is_left_out() -> None:
     latency = Counter({0: 1, 35: 2, 36: 1, 2**48: 3})
-    texts = dict.fromkeys(STATEMENTS.texts, Counter[int]()) | {"latency": latency}
+    texts = {name: Counter[int]() for name in STATEMENTS.texts} | {"latency": latency}
     row = to_row(Counts(texts=texts), STATEMENTS)
     assert row["latency"] == "0: z:2 10: 2rrvthnxts:3"
     assert from_text(row["latency"]) == latency
