@@ -16,6 +16,8 @@ _READS = re.compile(
     r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*\(*\s*(?:select|with|values|show|table)\b", re.I | re.DOTALL
 )
 _OFFSET = re.compile(r"\boffset\b", re.I)
+_OF_AN_INSERT = ("_select_names", "_post_values_clause", "_multi_values", "_prefixes")
+"""What makes the rows of an INSERT others than its parameter sets, each None or () where there is none."""
 _WRITES = re.compile(r"\b(?:insert|update|delete|merge|into)\b", re.I)
 
 
@@ -64,8 +66,8 @@ def changed(slot: Slot, cursor: Any, parameters: Any, context: Any, *, many: boo
 
 def _inserts_each(statement: Any) -> bool:
     """Whether an INSERT writes each set of its parameters as one row, whatever is in the table."""
-    parts = ("_select_names", "_post_values_clause", "_multi_values", "_prefixes")
-    return not any(getattr(statement, part, True) for part in parts)
+    parts = (getattr(statement, name, True) for name in _OF_AN_INSERT)
+    return all(part is None or part == () for part in parts)
 
 
 def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: BaseException | None) -> bool:

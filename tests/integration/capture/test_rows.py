@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -129,6 +130,60 @@ def test_what_a_write_returns_and_what_it_changes(engine: sa.Engine, only: Only)
         assert len(returned) == 10
     assert only(engine, "UPDATE").rows == 10
     assert only(engine, "DELETE").rows == 10
+
+
+def upsert(connection: sa.Connection) -> Any:
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    return dialect.insert(Item)
+
+
+MANY = [{"id": 2000}, {"id": 2001}]
+WRITES: dict[str, tuple[Callable[[sa.Connection], sa.CursorResult[Any]], int]] = {
+    "one": (lambda c: c.execute(sa.insert(Item).values(id=2000)), 1),
+    "many": (lambda c: c.execute(sa.insert(Item), MANY), 2),
+    "several rows": (lambda c: c.execute(sa.insert(Item).values(MANY)), 2),
+    "there already": (lambda c: c.execute(upsert(c).values(id=1).on_conflict_do_nothing()), 0),
+    "some there": (lambda c: c.execute(upsert(c).on_conflict_do_nothing(), [{"id": 1}, {"id": 2000}]), 1),
+    "returning": (lambda c: c.execute(sa.insert(Item).returning(Item.id), MANY), 2),
+    "of a query": (
+        lambda c: c.execute(sa.insert(Item).from_select(["id"], sa.select(Item.id + 1000))),
+        ROWS,
+    ),
+    "text": (lambda c: c.execute(sa.text("INSERT INTO item (id) VALUES (2000), (2001)")), 2),
+    "update": (lambda c: c.execute(sa.update(Item).where(Item.id < 5).values(id=Item.id + 1000)), 5),
+    "update none": (lambda c: c.execute(sa.update(Item).where(Item.id < 0).values(id=1)), 0),
+    "update many": (
+        lambda c: c.execute(
+            sa.update(Item).where(Item.id == sa.bindparam("old")).values(id=sa.bindparam("new")),
+            [{"old": 1, "new": 2000}, {"old": 2, "new": 2001}],
+        ),
+        2,
+    ),
+    "delete": (lambda c: c.execute(sa.delete(Item).where(Item.id < 5)), 5),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_rows_written_and_the_rowcount_that_the_application_sees(
+    engine: sa.Engine, url: str, seen: Callable[[Any], Workload], write: str
+) -> None:
+    work, rows = WRITES[write]
+    plain = sa.create_engine(url)
+    with plain.connect() as connection:
+        fill(connection)
+        expected = work(connection).rowcount
+        connection.rollback()
+        fill(connection)
+        connection.commit()
+    plain.dispose()
+    with engine.connect() as connection:
+        result = work(connection)
+        assert result.rowcount == expected
+        if result.returns_rows:
+            result.all()
+        connection.rollback()
+    (statement,) = seen(engine).statements
+    assert (statement.calls, statement.rows) == (1, rows)
 
 
 def test_a_result_that_is_closed_early(engine: sa.Engine, only: Only) -> None:
