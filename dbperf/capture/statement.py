@@ -52,8 +52,8 @@ def changed(slot: Slot, cursor: Any, parameters: Any, context: Any, *, many: boo
     The driver may take long to say so: SQLAlchemy asks it of an UPDATE or DELETE alone, and once, so it is
     told what was answered to us.
     """
-    if slot.inserts_each and not slot.batched:
-        return len(parameters) if many else 1
+    if slot.inserts_each:
+        return len(context.compiled_parameters) if slot.batched else len(parameters) if many else 1
     rows = cursor.rowcount
     # None, or worse. And SQLite has changed none yet where it returns what it changes.
     if type(rows) is not int or rows <= 0:
@@ -84,7 +84,7 @@ def continues(slot: Slot, context: Any, nanoseconds: int, cursor: Any, error: Ba
     slot.more_ns += nanoseconds
     if error is not None:
         slot.failed(kind_of(error), type(error).__name__)
-    elif type(rows := cursor.rowcount) is int and rows > 0:
+    elif not slot.inserts_each and type(rows := cursor.rowcount) is int and rows > 0:
         slot.rows += rows
     slot.touched()
     return True
