@@ -44,6 +44,8 @@ class TimedFetch(_cursor.CursorFetchStrategy):
 
     def fetchall(self, result: Any, dbapi_cursor: Any) -> Any:
         slot = self.slot
+        if self._ahead:
+            self._take_back(self._ahead)
         started = perf_counter_ns()
         try:
             rows = dbapi_cursor.fetchall()
@@ -61,6 +63,8 @@ class TimedFetch(_cursor.CursorFetchStrategy):
 
     def fetchmany(self, result: Any, dbapi_cursor: Any, size: int | None = None) -> Any:
         slot = self.slot
+        if self._ahead:
+            self._take_back(self._ahead)
         started = perf_counter_ns()
         try:
             rows = dbapi_cursor.fetchmany() if size is None else dbapi_cursor.fetchmany(size)
@@ -117,12 +121,14 @@ class TimedFetch(_cursor.CursorFetchStrategy):
         if self.slot.fetched:
             self.slot.rows -= rows
         self._timed = self._ahead = 0
+        self.slot.touched()
 
     def hard_close(self, result: Any, dbapi_cursor: Any) -> None:
         if (left := _left(dbapi_cursor)) > 0:
             self.slot.unread_rows += left
             if self.slot.fetched:
                 self.slot.rows += left
+            self.slot.touched()
         if self._timed:
             self._take_back(self._ahead)
         super().hard_close(result, dbapi_cursor)

@@ -82,6 +82,8 @@ class PoolWatch:
                     if before.started >= started:
                         return record  # QueuePool calls itself again, and has been counted
                     out.discard(before)  # a pool of one connection hands it out twice
+                    if before.noticed:
+                        settle(before)
                 waited = now - started
                 if connected:
                     when, spent = connected.pop(id(record), (0, 0))
@@ -89,7 +91,7 @@ class PoolWatch:
                         waited = when - started
                         # Behind the driver's call SQLAlchemy and listeners make the connection ready.
                         recorders.mine().connect.more_ns += now - when - spent
-                checkout = record._dbperf = Checkout(now, waited)
+                checkout = record._dbperf = Checkout(now, waited, before)
                 out.add(checkout)
                 mine = recorders.mine()
                 mine.wait.add(waited)
@@ -102,10 +104,13 @@ class PoolWatch:
         return _do_get
 
     def _refused(self, waited: int, error: BaseException) -> None:
-        mine = self._recorders.mine()
-        mine.wait.more_ns += waited
-        if isinstance(error, PoolTimeout):
-            mine.timeouts += 1
+        try:
+            mine = self._recorders.mine()
+            mine.wait.more_ns += waited
+            if isinstance(error, PoolTimeout):
+                mine.timeouts += 1
+        except Exception as failure:  # noqa: BLE001  an observer never raises
+            self._give_up(failure)
 
     def _do_return_conn(self, original: Callable[[Any], None]) -> Callable[[Any], None]:
         recorders, out, clock = self._recorders, self._state.out, perf_counter_ns
@@ -116,6 +121,9 @@ class PoolWatch:
                 try:
                     held = clock() - checkout.started
                     out.discard(checkout)
+                    if checkout.outer is not None:
+                        record._dbperf = checkout.outer
+                        out.add(checkout.outer)
                     mine = recorders.mine()
                     mine.held.add(held)
                     if checkout.raw:
@@ -134,16 +142,26 @@ class PoolWatch:
             try:
                 connection = original(record)
             except BaseException as error:
-                self._recorders.mine().connect.errors += 1
+                self._connected(None)
                 leave_no_frame(error)
                 raise
             spent = perf_counter_ns() - started
             if not self._closed:
                 connected[id(record)] = started, spent
-                self._recorders.mine().connect.add(spent)
+                self._connected(spent)
             return connection
 
         return _invoke_creator
+
+    def _connected(self, nanoseconds: int | None) -> None:
+        try:
+            timer = self._recorders.mine().connect
+            if nanoseconds is None:
+                timer.errors += 1
+            else:
+                timer.add(nanoseconds)
+        except Exception as failure:  # noqa: BLE001  an observer never raises
+            self._give_up(failure)
 
     def _recreate(self, original: Callable[[], Pool]) -> Callable[[], Pool]:
         def recreate() -> Pool:

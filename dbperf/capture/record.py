@@ -15,7 +15,7 @@ from dbperf.capture.failure import kind_of
 from dbperf.capture.fetch import DEFAULT, watch_streamed
 from dbperf.capture.parameters import keep
 from dbperf.capture.recorder import Recorder, Recorders
-from dbperf.capture.scope import STEADY, STEADY_ONE_IN, Run, Scope, current
+from dbperf.capture.scope import SKIPPED, STEADY, Run, Scope, current
 from dbperf.capture.slot import Slot
 from dbperf.capture.statement import changed, continues, describe, is_batched, key_of, note_load
 from dbperf.capture.timer import RECENT
@@ -99,8 +99,6 @@ def recording(  # noqa: C901
                 slot.rows += rows or 0
             if keep_parameters:
                 keep(slot.samples, slot.calls, next(iter(parameters), ()) if many else parameters or ())
-            if slot.clean:
-                slot.touched()
             scope: Scope | None
             try:
                 scope = checkout = context.root_connection._dbapi_connection._connection_record._dbperf
@@ -114,6 +112,7 @@ def recording(  # noqa: C901
                 mine.unlocated += 1
                 if mine.shed > 1:
                     mine.unsplit += 1
+                    slot.touched()
                     return
             elif slot is not mine.other:
                 tracked = operation()
@@ -123,7 +122,9 @@ def recording(  # noqa: C901
                 site = slot.site
                 run: Any = None if scope is None else scope.runs.get(site)
                 loops = type(run) is Run
-                if not (loops and run.steady >= STEADY and run.calls % STEADY_ONE_IN):
+                if loops and run.skip:
+                    run.skip -= 1
+                else:
                     known = False
                     if (
                         site is not None and site.depth
@@ -134,11 +135,17 @@ def recording(  # noqa: C901
                         except (AttributeError, ValueError):  # the stack is not that deep
                             pass
                     if not known:
+                        if loops:
+                            run.steady = 0
                         site = locate(slot) or slot.at(None, 0)
                         run = None if scope is None else scope.runs.get(site)
                         loops = type(run) is Run
-                    if loops:
-                        run.steady = run.steady + 1 if known else 0
+                        if loops:
+                            run.steady = 0
+                    elif loops:
+                        run.steady += 1
+                        if run.steady >= STEADY and len(slot.sites) == 1:
+                            run.skip = nanoseconds >> 3 & SKIPPED
                 site.calls += 1
                 if scope is not None:
                     if not slot.reads:
@@ -157,6 +164,8 @@ def recording(  # noqa: C901
                     watch_streamed(slot, context)
                 else:
                     context.cursor_fetch_strategy = slot.fetch
+            if slot.clean:
+                slot.touched()
             if not left:
                 account(mine, clock() - ended, budget_ns)
         except Exception as failure:  # noqa: BLE001  an observer never raises

@@ -20,8 +20,11 @@ _DIFFERENT_KEPT = 32
 too.
 """
 
-STEADY, STEADY_ONE_IN = 8, 4
-"""Where 8 executions in a row were seen to be from one line, one in 4 is looked at from then on."""
+STEADY, SKIPPED = 8, 7
+"""Where so many executions in a row were seen to be from the only line that a statement is known from, up to
+so many are not looked at: as many as some bits of a duration say, so that no rhythm of the application
+hides another line for long.
+"""
 
 Once = tuple[int, Any, int]
 """The only execution so far: its nanoseconds, its parameters, and how often was written before."""
@@ -33,7 +36,8 @@ class Run:
     `again` of them had parameters that were seen before, with nothing written since; `renewed` of them too,
     but something was written meanwhile. `seen` has how often was written before each set of parameters came
     last. `told` is what was already handed over of `counts`. `noticed` is where to put it once it is worth
-    telling, None when it is there.
+    telling, None when it is there. `steady`: so often in a row its statement was seen to be run from this
+    line; of the next executions so many as `skip` are taken to be.
     """
 
     __slots__ = (
@@ -46,6 +50,7 @@ class Run:
         "renewed_ns",
         "seen",
         "site",
+        "skip",
         "steady",
         "told",
     )
@@ -54,7 +59,7 @@ class Run:
         nanoseconds, parameters, writes = first
         self.site = site
         self.calls, self.ns = 1, nanoseconds
-        self.again = self.again_ns = self.renewed = self.renewed_ns = self.steady = 0
+        self.again = self.again_ns = self.renewed = self.renewed_ns = self.steady = self.skip = 0
         self.noticed: list[Run] | None = noticed
         self.seen: dict[int, int] | None = {_identity(parameters): writes} if site.slot.reads else None
         self.told = (0, 0, 0, 0)
@@ -137,12 +142,14 @@ class Scope:
 
 class Checkout(Scope):
     """A connection in use, since `started`. `wait_ns`, how long was waited for it, belongs to the first
-    statement. `used`: something ran since the last transaction ended; `raw`: nothing did at all.
+    statement. `used`: something ran since the last transaction ended; `raw`: nothing did at all. `outer` is
+    the one that has the connection too, of a pool of one, and has it again afterwards.
     """
 
-    __slots__ = ("raw", "started", "used", "wait_ns")
+    __slots__ = ("outer", "raw", "started", "used", "wait_ns")
 
-    def __init__(self, started: int, wait_ns: int) -> None:
+    def __init__(self, started: int, wait_ns: int, outer: Checkout | None = None) -> None:
+        self.outer = outer
         self.runs = {}
         self.noticed = []
         self.writes = 0

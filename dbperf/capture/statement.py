@@ -11,6 +11,7 @@ from sqlalchemy.engine.interfaces import ExecuteStyle
 from dbperf.capture.failure import kind_of
 from dbperf.capture.slot import LOOP, PAGE, Site, Slot
 
+_SAVEPOINT = re.compile(r"\bsa_savepoint_\d+")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _READS = re.compile(
     r"\s*(?:/\*.*?\*/\s*|--[^\n]*\n\s*)*\(*\s*(?:select|with|values|show|table)\b", re.I | re.DOTALL
@@ -31,6 +32,8 @@ def key_of(statement: str, context: Any) -> str:
     varies = getattr(compiled, "post_compile_params", None) or is_batched(context)
     if compiled is not None and varies and "schema_translate_map" not in context.execution_options:
         return str(compiled.string)
+    if "sa_savepoint_" in statement:  # SQLAlchemy numbers them
+        return _SAVEPOINT.sub("sa_savepoint", statement)
     return _COMMENT.sub("", statement) if "/*" in statement else statement
 
 
@@ -38,7 +41,9 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
     """What is known of a statement from its first execution."""
     compiled = getattr(context, "compiled", None)
     if compiled is not None and not context.is_text:
-        slot.reads = not (context.is_crud or context.isddl)
+        writes = context.is_crud or context.isddl or _writes_within(compiled)
+        slot.reads = not writes and bool(_READS.match(statement))
+        slot.batched = context.isinsert  # it may be, next time
         slot.inserts_each = context.isinsert and _inserts_each(compiled.statement)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
@@ -53,7 +58,9 @@ def changed(slot: Slot, cursor: Any, parameters: Any, context: Any, *, many: boo
     told what was answered to us.
     """
     if slot.inserts_each:
-        return len(context.compiled_parameters) if slot.batched else len(parameters) if many else 1
+        if is_batched(context):
+            return len(context.compiled_parameters)
+        return len(parameters) if many else 1
     rows = cursor.rowcount
     # None, or worse. And SQLite has changed none yet where it returns what it changes.
     if type(rows) is not int or rows <= 0:
@@ -62,6 +69,11 @@ def changed(slot: Slot, cursor: Any, parameters: Any, context: Any, *, many: boo
     if asks and cursor.description is None:
         context._rowcount = rows
     return rows
+
+
+def _writes_within(compiled: Any) -> bool:
+    """Whether a query writes in its WITH."""
+    return any(getattr(each.element, "is_dml", False) for each in getattr(compiled, "ctes", None) or ())
 
 
 def _inserts_each(statement: Any) -> bool:

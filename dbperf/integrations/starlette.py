@@ -35,9 +35,9 @@ class Routes:
         try:
             route = scope.get("route") or _by_endpoint(scope["router"].routes, scope["endpoint"])
             own: str = route.path_format
+            return self._prefix(own, scope, path) + own
         except Exception:  # noqa: BLE001  another framework, or nothing was found
             return ""
-        return self._prefix(own, scope, path) + own
 
     def _prefix(self, own: str, scope: Mapping[str, Any], path: str) -> str:
         prefix = _prefix(own, scope.get("path_params") or {}, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -27,6 +28,12 @@ class Item(Base):
     name: Mapped[str]
 
 
+class Token(Base):
+    __tablename__ = "token"
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.func.gen_random_uuid())
+    name: Mapped[str]
+
+
 def test_ddl_is_seen_and_what_the_dialect_asks_by_itself_is_not(engine: sa.Engine, seen: Seen) -> None:
     with engine.begin() as connection:
         connection.execute(sa.schema.CreateTable(Item.__table__))  # type: ignore[arg-type]
@@ -47,6 +54,27 @@ def test_an_insert_in_batches_is_one_execution(engine: sa.Engine, only: Only) ->
     assert (inserted.calls, inserted.parameter_sets, inserted.latency.count) == (2, 5000, 2)
     (site,) = inserted.call_sites
     assert site.calls == 2
+
+
+def test_an_insert_row_by_row_after_a_single_one(postgres: sa.Engine, only: Only) -> None:
+    Base.metadata.create_all(postgres)
+    for many in (1, 50):
+        with Session(postgres) as session:
+            session.add_all([Token(name=str(each)) for each in range(many)])
+            session.commit()
+    inserted = only(postgres, "INSERT")
+    assert (inserted.calls, inserted.parameter_sets, inserted.rows) == (2, 51, 51)
+    assert not inserted.accesses
+
+
+def test_what_is_read_again_after_a_query_that_writes_in_its_with(postgres: sa.Engine, only: Only) -> None:
+    Base.metadata.create_all(postgres)
+    written = sa.insert(Item).values(name="new").returning(Item.id).cte()
+    with postgres.begin() as connection:
+        for _ in range(4):
+            connection.execute(sa.select(sa.func.count(Item.id).label("wanted"))).all()
+            connection.execute(sa.select(written)).all()
+    assert not only(postgres, "wanted").accesses
 
 
 def test_an_insert_in_batches_by_the_orm(engine: sa.Engine, only: Only) -> None:

@@ -183,6 +183,41 @@ def test_a_lazy_load_is_at_the_attribute_access(engine: sa.Engine) -> None:
     assert (site.file, site.line, site.calls) == (__file__, line, 3)
 
 
+@pytest.mark.parametrize("often", [3, 9, 11, 12, 33])
+def test_a_line_that_runs_now_and_then_among_another_that_loops(engine: sa.Engine, often: int) -> None:
+    capture = capture_of(engine)
+    with engine.connect() as connection:
+        for _ in range(100):
+            for _ in range(often):
+                connection.execute(sa.text("select 1"))
+            connection.execute(sa.text("select 1"))
+    loops, rare = only(capture, "select 1").call_sites
+    assert loops.calls + rare.calls == 100 * (often + 1)
+    assert 50 < rare.calls <= 100
+
+
+def test_savepoints_are_few_statements(engine: sa.Engine) -> None:
+    capture = capture_of(engine)
+    with engine.begin() as connection:
+        for _ in range(30):
+            with connection.begin_nested():
+                pass
+    (saved,) = [each for each in capture.observations.seen().observed if "SAVEPOINT sa" in each.sql[:13]]
+    assert saved.calls == 30
+
+
+def test_a_pool_of_one_connection_lends_it_twice(engine: sa.Engine) -> None:
+    capture = capture_of(engine)
+    with engine.connect() as outer:
+        for part in range(2):
+            for number in range(5):
+                outer.execute(sa.text("select :n"), {"n": 10 * part + number})
+            with engine.connect() as inner:
+                inner.execute(sa.text("select 0"))
+    (loop,) = only(capture, "select ?").accesses
+    assert (loop.kind, loop.calls) == ("loop", 10)
+
+
 def test_parameters_only_when_asked_for(engine: sa.Engine) -> None:
     for asked, expected in ((False, ()), (True, ((1,), (2,)))):
         capture = capture_of(engine, capture_parameters=asked)
