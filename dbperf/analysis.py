@@ -11,6 +11,7 @@ from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.kept import keep
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
+from dbperf.advice.statements import on_statements
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.usage import on_usage
 from dbperf.advice.verdicts import not_planned, on_use, verdict
@@ -125,8 +126,9 @@ def _analyze(
     else:
         advice = _unproven(subjects, catalog, workload)
     used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
-    usage = on_usage(replace(workload, statements=tuple(statements), figures=figures), used)
-    advice = replace(advice, recommendations=_ranked([*advice.recommendations, *usage], subjects))
+    ours = replace(workload, statements=tuple(statements), figures=figures)
+    found = [*advice.recommendations, *on_usage(ours, used), *on_statements(ours, used, catalog)]
+    advice = replace(advice, recommendations=_ranked(found, subjects))
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
         statements=tuple(_statement_report(each, catalog, advice) for each in judged),

@@ -173,7 +173,7 @@ class SelectFacts:
 
 @dataclass(frozen=True, slots=True)
 class SetOperation:
-    """`kind` is union, union all, intersect, intersect all, except or except all; `left` and `right` are scopes."""
+    """`kind`: union, intersect, except, or one of them and "all"; `left` and `right` are scopes."""
 
     kind: str
     left: int

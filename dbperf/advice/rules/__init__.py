@@ -9,9 +9,15 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from dbperf.advice.rules import missing_index, n_plus_one, over_fetch, repeated_query
+from dbperf.advice.rules import missing_index, n_plus_one, order_by_random, over_fetch, repeated_query
 
-RULES: Final[tuple[ModuleType, ...]] = (missing_index, n_plus_one, repeated_query, over_fetch)
+RULES: Final[tuple[ModuleType, ...]] = (
+    missing_index,
+    order_by_random,
+    n_plus_one,
+    repeated_query,
+    over_fetch,
+)
 
 
 def page(rule: ModuleType) -> tuple[str, str]:
