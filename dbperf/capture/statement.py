@@ -47,6 +47,8 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
         slot.inserts_each = context.isinsert and _inserts_each(compiled.statement)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
+    if context is not None and (asked := context.execution_options.get("dbperf_ignore")):
+        slot.ignored = asked if isinstance(asked, str) else ",".join(map(str, asked))
     if _is_orm(context):
         _note_loads(slot, context)
 
