@@ -282,6 +282,7 @@ def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> Sta
         tables=tables,
         cost=cost,
         recommendations=tuple(each.id for each in mine),
+        complexity=judged.facts.complexity if judged.facts.parsed else None,
     )
 
 

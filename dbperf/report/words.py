@@ -7,7 +7,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from dbperf.model.facts import Complexity
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report, StatementReport
 from dbperf.report.format import cost, duration, factor, plural, size
@@ -20,6 +22,8 @@ HOW_TO_RECORD = (
 """Said where a report has no statement."""
 
 SLOWEST_FIRST = "slowest in total first"
+COMPLEX = 50
+"""Scores from which on a short report tells how complex a statement is."""
 # Why a statement's change here is not the one of its finding.
 SAME_TRAFFIC = f"the same traffic, as the application waited for it; {SLOWEST_FIRST}"
 
@@ -285,3 +289,16 @@ def _noun(recommendation: Recommendation) -> str:
 def _unmeasured(recommendations: tuple[Recommendation, ...]) -> str:
     missing = sum(each.verification.level is not Level.MEASURED for each in recommendations)
     return f"; {missing} of {plural(len(recommendations), 'finding')} not measured" if missing else ""
+
+
+def complexity(found: Complexity | None) -> str:
+    """How much a statement asks for, and by what: `complexity 62 of 100: joins 30, windows 12`."""
+    if not found or not found.score:
+        return ""
+    parts = sorted((each for each in found.parts if each[1]), key=lambda each: -each[1])
+    return f"complexity {found.score} of 100: " + ", ".join(f"{name} {points}" for name, points in parts)
+
+
+def scored(found: Complexity | None) -> dict[str, Any] | None:
+    """The same as JSON has it."""
+    return None if found is None else {"score": found.score, "parts": dict(found.parts)}
