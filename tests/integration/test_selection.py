@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 import dbperf
+from dbperf.errors import InputError
 from dbperf.model.report import Report
 from dbperf.model.workload import Workload
 
@@ -65,9 +66,7 @@ def test_what_settings_ask_for(
     assert codes(dbperf.analyze(workload, target, select=["DBP1"])) == []
 
 
-def test_an_unknown_rule_in_the_settings_is_one_line(
-    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_rule_in_the_settings_is_one_line(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBPERF_IGNORE", "DBP318, DBP999")
-    with pytest.raises(dbperf.InputError, match="no rule 'DBP"):
+    with pytest.raises(InputError, match="no rule 'DBP"):
         dbperf.analyze(Workload(()), target)
