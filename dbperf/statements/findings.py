@@ -10,8 +10,18 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel
+from sqlglot.generator import Generator
 
-from dbperf.model.facts import ColumnFacts, ColumnUse, FilterFacts, JoinFacts, Role, TableRef
+from dbperf.model.facts import (
+    ColumnFacts,
+    ColumnUse,
+    FilterFacts,
+    JoinFacts,
+    Role,
+    SelectFacts,
+    SetOperation,
+    TableRef,
+)
 from dbperf.statements.scopes import Frame, Known, Owner, owner
 
 _NAMED = re.compile(r"(?<![:\w]):p(\d+)\b")  # what the parser is given for `$n` outside PostgreSQL
@@ -21,6 +31,7 @@ _NAMED = re.compile(r"(?<![:\w]):p(\d+)\b")  # what the parser is given for `$n`
 class Findings:
     """Collects facts. `walk` visits a nested query, seen from a frame, and gives the frame of it."""
 
+    source: str
     dialect: Dialect
     known: Known
     walk: Callable[[Findings, exp.Expr, Frame | None, dict[str, Frame | None]], Frame | None]
@@ -28,7 +39,15 @@ class Findings:
     uses: dict[tuple[TableRef | None, str], list[ColumnUse]] = field(default_factory=dict)
     joins: list[JoinFacts] = field(default_factory=list)
     filters: list[FilterFacts] = field(default_factory=list)
+    selects: dict[int, SelectFacts] = field(default_factory=dict)
+    set_operations: list[SetOperation] = field(default_factory=list)
     frames: int = 0
+    writer: Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = self.dialect.generator(
+            normalize_functions="lower", unsupported_level=ErrorLevel.IGNORE, comments=False
+        )
 
     def frame(self, parent: Frame | None, ctes: dict[str, Frame | None]) -> Frame:
         """A new frame, with the next number."""
@@ -37,10 +56,7 @@ class Findings:
 
     def text(self, node: exp.Expr) -> str:
         """The SQL of a part of the statement, to be read: sqlglot's writing, functions in lower case."""
-        written: str = node.sql(
-            self.dialect, normalize_functions="lower", unsupported_level=ErrorLevel.IGNORE, comments=False
-        )
-        return _NAMED.sub(r"$\1", written)
+        return _NAMED.sub(r"$\1", self.writer.generate(node, copy=False))
 
     def columns(self) -> tuple[ColumnFacts, ...]:
         """All columns with their uses."""

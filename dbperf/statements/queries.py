@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlglot import exp
 
-from dbperf.model.facts import JoinFacts, Role, TableRef
+from dbperf.model.facts import JoinFacts, Role, SetOperation, TableRef
 from dbperf.statements.conditions import condition, conjuncts, filters
 from dbperf.statements.findings import Context, Findings, Pair, bared
 from dbperf.statements.scopes import Frame, Source, columns_of, folded
+from dbperf.statements.selects import note_select
 
 Ctes = dict[str, Frame | None]
 
@@ -23,17 +25,31 @@ def query(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> 
     frame = found.frame(parent, ctes)
     common_tables(found, node, frame)
     if isinstance(node, exp.SetOperation):
-        members = [node.expression]
-        while isinstance(node.this, exp.SetOperation) and not node.this.args.get("with_"):
-            node = node.this
-            members.append(node.expression)
-        for member in [node.this, *reversed(members)]:
-            query(found, member, parent, frame.ctes)
+        _set_operation(found, node, frame)
     elif isinstance(node, exp.Subquery):
         return query(found, node.this, parent, frame.ctes)
     else:
         Context(found, frame).expression(node, Role.SELECTED)
     return None
+
+
+def _set_operation(found: Findings, node: exp.SetOperation, frame: Frame) -> None:
+    first: exp.Expr = node
+    operations: list[exp.SetOperation] = []
+    # A chain of thousands is no deeper than one.
+    while isinstance(first, exp.SetOperation) and not (operations and first.args.get("with_")):
+        operations.append(first)
+        first = first.this
+    start = left = found.frames
+    query(found, first, frame.parent, frame.ctes)
+    for each in reversed(operations):
+        right = found.frames
+        query(found, each.expression, frame.parent, frame.ctes)
+        kind = type(each).__name__.lower() + ("" if each.args.get("distinct") else " all")
+        found.set_operations.append(SetOperation(kind, left, right))
+        left = right
+    noted = note_select(Context(found, frame), node, ())
+    found.selects[frame.number] = replace(noted, output=found.selects[start].output)
 
 
 def common_tables(found: Findings, node: exp.Expr, frame: Frame) -> None:
@@ -64,8 +80,9 @@ def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes)
         here.expression(window, Role.OTHER)
     if order := node.args.get("order"):
         ordering(here, order.expressions)
+    noted = note_select(here, node, node.expressions)
     opaque = ("group", "having", "distinct", "limit", "offset", "qualify")
-    frame.transparent = not any(node.args.get(clause) for clause in opaque) and not node.find(exp.Window)
+    frame.transparent = not any(node.args.get(clause) for clause in opaque) and not noted.windows
     return frame
 
 

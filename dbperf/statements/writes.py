@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -11,6 +12,7 @@ from dbperf.statements.conditions import binding, condition, conjuncts
 from dbperf.statements.findings import Context, Findings, Pair, bared
 from dbperf.statements.queries import Ctes, common_tables, note_join, query, sources, where
 from dbperf.statements.scopes import Frame, Owner, Source, folded
+from dbperf.statements.selects import note_select
 
 
 def visit(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> Frame | None:
@@ -53,7 +55,10 @@ def _insert(found: Findings, node: exp.Insert, ctes: Ctes) -> Frame:
             here.expression(key.this if isinstance(key, exp.Ordered) else key, Role.OTHER)
         _assignments(here, target, conflict.expressions)
         where(here, conflict.args.get("where"), [])
-    _returning(here, node)
+    _done(here, node)
+    # It reads nothing of the table that it writes to.
+    scope = here.frame.number
+    here.found.selects[scope] = replace(here.found.selects[scope], tables=())
     return here.frame
 
 
@@ -86,7 +91,7 @@ def _update(found: Findings, node: exp.Update, ctes: Ctes) -> Frame:
     others = _listed(here, from_.this) if from_ else []
     _assignments(here, target[0], node.expressions)
     where(here, node.args.get("where"), _implicit(target, others))
-    _returning(here, node)
+    _done(here, node)
     return here.frame
 
 
@@ -104,7 +109,7 @@ def _delete(found: Findings, node: exp.Delete, ctes: Ctes) -> Frame:
     using = node.args.get("using") or []
     others = [source for each in using for source in _listed(here, each)]
     where(here, node.args.get("where"), _implicit(target, others))
-    _returning(here, node)
+    _done(here, node)
     return here.frame
 
 
@@ -134,11 +139,13 @@ def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
             _written(here, target[0], names, cells)
             for cell in cells:
                 here.expression(cell, Role.OTHER)
-    _returning(here, node)
+    _done(here, node)
     return here.frame
 
 
-def _returning(here: Context, node: exp.Expr) -> None:
+def _done(here: Context, node: exp.Expr) -> None:
     returning = node.args.get("returning")
-    for each in returning.expressions if returning else ():
+    outputs = returning.expressions if returning else []
+    for each in outputs:
         here.expression(each.unalias(), Role.SELECTED)
+    note_select(here, node, outputs)
