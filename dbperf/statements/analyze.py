@@ -107,7 +107,7 @@ def _facts(
         kind=kind,
         tables=tuple(found.tables),
         columns=found.columns(),
-        joins=tuple(found.joins),
+        joins=tuple(sorted(found.joins, key=lambda each: each.scope)),
         filters=tuple(found.filters),
         functions=tuple(_functions(tree, tokens, parsed, dialect)),
         limit=bool(tree.args.get("limit")),

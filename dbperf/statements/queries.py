@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from dbperf.model.facts import JoinFacts, Role, SetOperation, TableRef
-from dbperf.statements.conditions import condition, conjuncts, filters
+from dbperf.model.facts import Role, SetOperation, TableRef
+from dbperf.statements.conditions import conjuncts, filters
 from dbperf.statements.findings import Context, Findings, Pair, bared
+from dbperf.statements.joins import join, settle
 from dbperf.statements.scopes import Frame, Source, columns_of, folded
 from dbperf.statements.selects import note_select
 
@@ -68,10 +69,10 @@ def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes)
     from_ = node.args.get("from_")
     joined = sources(here, from_.this) if from_ else []
     joined += [each for lateral in node.args.get("laterals") or () for each in sources(here, lateral)]
-    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
+    joining = _joining(here, node)
     _select_list(here, node)
-    implicit = joins(here, joined, joining)
-    where(here, node.args.get("where"), implicit)
+    _join(here, joined, joining)
+    where(here, node.args.get("where"))
     _grouping(here, node)
     for clause in ("having", "qualify"):
         if part := node.args.get(clause):
@@ -121,9 +122,21 @@ def sources(here: Context, node: exp.Expr) -> list[Source]:
 def _with_joins(here: Context, first: list[Source], node: exp.Expr) -> list[Source]:
     for each in first:
         here.frame.sources.setdefault(each.alias, each)
-    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
-    joins(here, first, joining)
-    return first + [each for _, joined in joining for each in joined]
+    return _join(here, first, _joining(here, node))
+
+
+def _joining(here: Context, node: exp.Expr) -> list[tuple[exp.Join, list[Source]]]:
+    return [(each, sources(here, each.this)) for each in node.args.get("joins") or ()]
+
+
+def _join(here: Context, first: list[Source], joining: list[tuple[exp.Join, list[Source]]]) -> list[Source]:
+    left, sources = list(first), list(first)
+    for node, right in joining:
+        joined = join(here, left, node, right)
+        # JOIN binds tighter than a comma.
+        left = list(right) if joined.implicit else left + right
+        sources += right
+    return sources
 
 
 def _table(here: Context, node: exp.Table, alias: str) -> Source:
@@ -140,71 +153,13 @@ def _table(here: Context, node: exp.Table, alias: str) -> Source:
     return Source(alias or name, table=table)
 
 
-def joins(
-    here: Context, before: list[Source], joining: list[tuple[exp.Join, list[Source]]]
-) -> list[tuple[list[Source], Source]]:
-    """Note explicit joins; gives those by comma, each with the sources left of it, for WHERE to decide."""
-    left, implicit = list(before), []
-    for join, right in joining:
-        side, kind = str(join.side).lower(), str(join.kind).lower()
-        on, using = join.args.get("on"), join.args.get("using")
-        if not (side or kind or on or using or join.args.get("method")):
-            implicit.append((list(left), right[0]))
-        else:
-            sort = side or ("cross" if kind == "cross" else "inner")
-            pairs: list[Pair] = []
-            aliases = {"left": right, "right": left, "full": []}.get(side)
-            only = None if aliases is None else frozenset(each.alias for each in aliases)
-            there = Context(here.found, here.frame, only=only, pairs=pairs)
-            for each in conjuncts(on) if on else ():
-                condition(each, there)
-            for name in using or ():
-                _using(there, left, right[0], folded(name))
-            note_join(here, sort, right, pairs)
-        left += right
-    return implicit
-
-
-def _using(there: Context, left: list[Source], right: Source, name: str) -> None:
-    others = [each for each in left if name in (columns_of(each, there.found.known) or (name,))]
-    if not others or there.pairs is None:
-        return
-    column = exp.to_identifier(name, quoted=True)
-    owners = [
-        there.owner(exp.column(column, exp.to_identifier(each.alias, quoted=True)))
-        for each in (others[0], right)
-    ]
-    if owners[0] and owners[1]:
-        there.note(owners[0], Role.JOIN, other=owners[1].label)
-        there.note(owners[1], Role.JOIN, other=owners[0].label)
-        there.pairs.append((owners[0], owners[1]))
-
-
-def note_join(here: Context, kind: str, right: list[Source], pairs: Iterable[Pair]) -> None:
-    aliases = {each.alias for each in right}
-    columns: list[tuple[str, str]] = []
-    for one, other in pairs:
-        flip = one.source is not None and one.source.alias in aliases
-        columns.append((other.label, one.label) if flip else (one.label, other.label))
-    table = right[0].table or TableRef("", "", right[0].alias)
-    here.found.joins.append(JoinFacts(kind, table, tuple(columns)))
-
-
-def where(here: Context, node: exp.Expr | None, implicit: list[tuple[list[Source], Source]]) -> None:
-    """The WHERE clause, and the joins that it makes of sources with a comma between them."""
+def where(here: Context, node: exp.Expr | None) -> None:
+    """The WHERE clause, and the joins of FROM, which it may be the condition of."""
     pairs: list[Pair] = []
     if node is not None:
         filters(node.this, Context(here.found, here.frame, pairs=pairs))
-    for left, right in implicit:
-        named = {each.alias for each in left}
-        mine = [
-            pair
-            for pair in pairs
-            if (ends := {owner.source.alias for owner in pair if owner.source})
-            and right.alias in ends
-            and ends - {right.alias} <= named
-        ]
-        note_join(here, "inner" if mine else "cross", [right], mine)
+    if here.frame.joined:
+        settle(here, list(conjuncts(node.this)) if node else [], pairs)
 
 
 def _grouping(here: Context, node: exp.Select) -> None:

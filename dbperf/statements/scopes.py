@@ -23,8 +23,23 @@ class Source:
 
 
 @dataclass(slots=True)
+class Join:
+    """Two sides of FROM. `pairs` are the columns equated; a `lateral` source uses those left of it."""
+
+    kind: str
+    left: list[Source]
+    right: list[Source]
+    on: exp.Expr | None = None
+    lateral: exp.Expr | None = None
+    implicit: bool = False
+    condition: str = ""
+    pairs: list[tuple[Owner, Owner]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Frame:
-    """A SELECT (or the statement that writes): its number, its sources by alias, and what it puts out.
+    """A SELECT (or the statement that writes): its number, its sources by alias, how they are
+    joined, and what it puts out.
 
     `parent` is the frame whose columns a correlated subquery may use. `transparent`: a condition on its
     output is one on its tables.
@@ -34,6 +49,7 @@ class Frame:
     parent: Frame | None = None
     ctes: dict[str, Frame | None] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    joined: list[Join] = field(default_factory=list)
     output: dict[str, exp.Expr] = field(default_factory=dict)
     transparent: bool = False
 
