@@ -60,13 +60,13 @@ def _is_strict(node: exp.Expr, nullable: Nullable) -> bool:
         node = node.this
     if isinstance(node, exp.Column | exp.Between):
         return _is_bare(node.this if isinstance(node, exp.Between) else node, nullable)
-    if not isinstance(node, _STRICT) or _is_all(node.expression):
+    if not isinstance(node, _STRICT) or is_all(node.expression):
         return False
     return _is_bare(node.this, nullable) or _is_bare(node.expression, nullable)
 
 
-def _is_all(node: exp.Expr) -> bool:
-    # True of an empty array or query, whatever it is compared with.
+def is_all(node: object) -> bool:
+    """Whether it is ALL (…), which is true of an empty array or query whatever it is compared with."""
     return isinstance(node, exp.All) or (isinstance(node, exp.Anonymous) and node.name.lower() == "all")
 
 

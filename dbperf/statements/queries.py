@@ -8,7 +8,8 @@ from dataclasses import replace
 from sqlglot import exp
 
 from dbperf.model.facts import Role, SetOperation, TableRef
-from dbperf.statements.conditions import conjuncts, filters
+from dbperf.statements.conditions import conjuncts
+from dbperf.statements.filters import filters, group_filters
 from dbperf.statements.findings import Context, Findings, Pair, bared
 from dbperf.statements.joins import join, settle
 from dbperf.statements.scopes import Frame, Source, columns_of, folded
@@ -74,9 +75,10 @@ def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes)
     _join(here, joined, joining)
     where(here, node.args.get("where"))
     _grouping(here, node)
-    for clause in ("having", "qualify"):
-        if part := node.args.get(clause):
-            here.expression(part.this, Role.OTHER)
+    if having := node.args.get("having"):
+        group_filters(having.this, here)
+    if qualify := node.args.get("qualify"):
+        here.expression(qualify.this, Role.OTHER)
     for window in node.args.get("windows") or ():
         here.expression(window, Role.OTHER)
     if order := node.args.get("order"):
