@@ -113,7 +113,9 @@ def _facts(
         limit=bool(tree.args.get("limit")),
         offset=bool(tree.args.get("offset")),
         selects=tuple(found.selects.get(scope, SelectFacts(scope)) for scope in range(found.frames)),
+        subqueries=tuple(sorted(found.subqueries, key=lambda each: each.scope)),
         set_operations=tuple(found.set_operations),
+        ctes=tuple(found.ctes),
         read_only=kind == "select" and tree.find(*_WRITES) is None,
     )
 

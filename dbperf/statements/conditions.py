@@ -53,6 +53,8 @@ def condition(node: exp.Expr, context: Context) -> str:
     if node.args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
         plain = node.copy()
         plain.set("negate", None)
+        # What stands in it still stands where it did.
+        plain.parent, plain.arg_key = node.parent, node.arg_key
         return _negation(plain, context)
     match node:
         case exp.And():

@@ -43,9 +43,11 @@ def _set_operation(found: Findings, node: exp.SetOperation, frame: Frame) -> Non
         operations.append(first)
         first = first.this
     start = left = found.frames
+    found.within[left] = frame.number
     query(found, first, frame.parent, frame.ctes)
     for each in reversed(operations):
         right = found.frames
+        found.within[right] = frame.number
         query(found, each.expression, frame.parent, frame.ctes)
         kind = type(each).__name__.lower() + ("" if each.args.get("distinct") else " all")
         found.set_operations.append(SetOperation(kind, left, right))
@@ -59,8 +61,9 @@ def common_tables(found: Findings, node: exp.Expr, frame: Frame) -> None:
     with_ = node.args.get("with_")
     for cte in with_.expressions if with_ else ():
         name = folded(cte.args["alias"].this)
+        found.ctes.append(name)
         frame.ctes[name] = None  # a recursive one sees itself
-        frame.ctes[name] = found.walk(found, cte.this, frame.parent, frame.ctes)
+        frame.ctes[name] = found.nested(cte.this, frame, frame.parent, "cte", "with")
 
 
 def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes) -> Frame:
@@ -110,9 +113,11 @@ def sources(here: Context, node: exp.Expr) -> list[Source]:
     elif isinstance(node, exp.Table):
         found = _with_joins(here, [_table(here, node, alias)], node)
     elif isinstance(node, exp.Subquery):
-        found = [Source(alias, frame=here.found.walk(here.found, node, here.frame.parent, here.frame.ctes))]
+        inner = here.found.nested(node, here.frame, here.frame.parent, "derived", "from")
+        found = [Source(alias, frame=inner)]
     elif isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
-        found = [Source(alias, frame=here.query(node.this))]
+        inner = here.found.nested(node.this, here.frame, here.frame, "lateral", "from")
+        found = [Source(alias, frame=inner)]
     else:
         here.expression(node, Role.OTHER)
         found = [Source(alias)]
