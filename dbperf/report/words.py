@@ -64,7 +64,7 @@ def headline(report: Report) -> str:
     if report.applied:
         before, after = replayed_seconds(report)
         change = ", ".join(part for part in (factor(before, after), "measured") if part)
-        applied = tuple(each for each in report.recommendations if each.ddl)
+        applied = tuple(each for each in report.recommendations if each.ddl and each.proven)
         more = plural(rest, "more finding") if (rest := len(report.recommendations) - len(applied)) else ""
         times = f"{duration(before)} → {duration(after)} for the same traffic ({change})"
         return "; ".join(filter(None, (f"{_findings(applied)}, applied: {times}", more)))
@@ -134,7 +134,8 @@ def database_name(database: str) -> str:
 
 def proof_hint(recommendation: Recommendation, environment: str) -> str:
     """What the reader can do to have a recommendation measured; "" when it is, or cannot be."""
-    if recommendation.verification.level in {Level.MEASURED, Level.ESTIMATED}:
+    level = recommendation.verification.level
+    if level in {Level.MEASURED, Level.ESTIMATED} or not recommendation.code.startswith("DBP1"):
         return ""
     if environment == "production":
         return "analyze a copy of this database with --environment staging --verify"
