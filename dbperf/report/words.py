@@ -293,11 +293,10 @@ def _unmeasured(recommendations: tuple[Recommendation, ...]) -> str:
 
 
 def complexity(found: Complexity | None) -> str:
-    """How much a statement asks for, and by what: `complexity 62 of 100: joins 30, windows 12`."""
+    """How much a statement asks for, and of what: `complexity 31 of 100: joins 3, conditions 5`."""
     if not found or not found.score:
         return ""
-    parts = sorted((each for each in found.parts if each[1]), key=lambda each: -each[1])
-    return f"complexity {found.score} of 100: " + ", ".join(f"{name} {points}" for name, points in parts)
+    return f"complexity {found.score} of 100: " + ", ".join(f"{name} {count}" for name, count in found.parts)
 
 
 def scored(found: Complexity | None) -> dict[str, Any] | None:
