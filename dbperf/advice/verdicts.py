@@ -181,9 +181,10 @@ def _cost(trial: Trial, subject: Subject) -> str:
 def _obstacles(subject: Subject) -> str:
     """What in the text stands in the way of an index; no rule advises on these yet."""
     facts = subject.facts
-    reasons = [f"{each.why_not} in {each.sql}" for each in facts.filters if each.why_not]
+    conditions = [each for each in facts.filters if each.clause == "where"]
+    reasons = [f"{each.why_not} in {each.sql}" for each in conditions if each.why_not]
     if facts.offset:
         reasons.append(_OFFSET)
-    if not facts.filters and not facts.joins and not facts.limit:
+    if not conditions and not facts.joins and not facts.limit:
         reasons.append("it has no condition, so it reads every row")
     return "; ".join(reasons[:2]) + (_NO_RULE if reasons else "")

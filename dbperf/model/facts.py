@@ -85,7 +85,9 @@ class ColumnFacts:
 class JoinFacts:
     """A join: `kind` is inner, left, right, full or cross; `columns` are the equated `alias.name` pairs.
 
-    `condition` is ON or USING as written, "" for none. `implicit`: a comma in FROM, joined (or not) by WHERE.
+    `condition` is what ON says, "USING (…)" or "NATURAL"; for a comma and CROSS JOIN the conditions of WHERE
+    on it and another table; "LATERAL" for a source made anew for each row before it; "" for none. `implicit`:
+    a comma in FROM, UPDATE … FROM or DELETE … USING, joined (or not) by WHERE.
     `nullified_by` is the condition of WHERE that drops every row which an outer join adds, "" for none: such
     a join returns what an inner join would. `scope` numbers the SELECT.
     """

@@ -11,7 +11,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokenizer_core import Token, TokenType
 
 from dbperf.errors import StatementError
-from dbperf.model.facts import StatementFacts, TableRef
+from dbperf.model.facts import SelectFacts, StatementFacts, TableRef
 from dbperf.statements.findings import Findings
 from dbperf.statements.lexer import code, words
 from dbperf.statements.parse import check_shape, parse
@@ -99,7 +99,7 @@ def _facts(
     kind = next((kind for types, kind in _KINDS if isinstance(tree, types)), "")
     if not kind:
         raise StatementError("not a statement that dbperf reads")
-    found = Findings(dialect, columns, visit)
+    found = Findings(parsed, dialect, columns, visit)
     visit(found, tree, None, {})
     return StatementFacts(
         sql=text,
@@ -107,11 +107,15 @@ def _facts(
         kind=kind,
         tables=tuple(found.tables),
         columns=found.columns(),
-        joins=tuple(found.joins),
+        joins=tuple(sorted(found.joins, key=lambda each: each.scope)),
         filters=tuple(found.filters),
         functions=tuple(_functions(tree, tokens, parsed, dialect)),
         limit=bool(tree.args.get("limit")),
         offset=bool(tree.args.get("offset")),
+        selects=tuple(found.selects.get(scope, SelectFacts(scope)) for scope in range(found.frames)),
+        subqueries=tuple(sorted(found.subqueries, key=lambda each: each.scope)),
+        set_operations=tuple(found.set_operations),
+        ctes=tuple(found.ctes),
         read_only=kind == "select" and tree.find(*_WRITES) is None,
     )
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from dbperf.model.facts import FilterFacts, Role
+from dbperf.model.facts import Role
 from dbperf.statements.findings import Context, bared, columns_in, parts
 
 JOINED: Final = "join"
@@ -36,16 +36,6 @@ _OPERATORS: dict[type[exp.Expr], str] = {
 }
 
 
-def filters(node: exp.Expr, context: Context) -> None:
-    """The conditions of a WHERE clause, each noted as a filter unless it joins."""
-    for each in conjuncts(node):
-        why_not = condition(each, context)
-        owners = [whose for column in columns_in(each) if (whose := context.owner(column))]
-        if why_not != JOINED and owners:
-            labels = tuple(dict.fromkeys(whose.label for whose in owners))
-            context.found.filters.append(FilterFacts(context.found.text(each), labels, why_not))
-
-
 def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
     """The conditions that AND connects, in the order of the text."""
     waiting = [node]
@@ -63,6 +53,8 @@ def condition(node: exp.Expr, context: Context) -> str:
     if node.args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
         plain = node.copy()
         plain.set("negate", None)
+        # What stands in it still stands where it did.
+        plain.parent, plain.arg_key = node.parent, node.arg_key
         return _negation(plain, context)
     match node:
         case exp.And():

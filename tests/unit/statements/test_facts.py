@@ -76,7 +76,9 @@ def test_a_condition_gives_a_role_and_says_whether_an_index_serves(
     assert filter_.sargable is (not why_not)
 
 
-INNER_X = JoinFacts("inner", TableRef("", "b"), (("a.x", "b.x"),))
+A, B, C = TableRef("", "a"), TableRef("", "b"), TableRef("", "c")
+X = (("a.x", "b.x"),)
+BY_WHERE = JoinFacts("inner", B, X, "a.x = b.x", implicit=True)
 
 
 def test_between_and_rows_bind_every_parameter() -> None:
@@ -108,25 +110,35 @@ def test_or_is_no_conjunct() -> None:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("SELECT 1 FROM a JOIN b ON b.x = a.y", [JoinFacts("inner", TableRef("", "b"), (("a.y", "b.x"),))]),
-        ("SELECT 1 FROM a, b WHERE a.y = b.x", [JoinFacts("inner", TableRef("", "b"), (("a.y", "b.x"),))]),
-        ("SELECT 1 FROM a, b", [JoinFacts("cross", TableRef("", "b"))]),
-        ("SELECT 1 FROM a CROSS JOIN b", [JoinFacts("cross", TableRef("", "b"))]),
-        ("SELECT 1 FROM a LEFT JOIN b USING (x)", [JoinFacts("left", TableRef("", "b"), (("a.x", "b.x"),))]),
-        ("SELECT 1 FROM a FULL JOIN b USING (x)", [JoinFacts("full", TableRef("", "b"), (("a.x", "b.x"),))]),
-        ("UPDATE a SET z = 1 FROM b WHERE a.x = b.x", [INNER_X]),
-        ("DELETE FROM a USING b WHERE a.x = b.x", [INNER_X]),
+        ("a JOIN b ON b.x = a.y", [JoinFacts("inner", B, (("a.y", "b.x"),), "b.x = a.y")]),
+        ("a, b WHERE a.x = b.x", [BY_WHERE]),
+        ("a, b", [JoinFacts("cross", B, implicit=True)]),
+        ("a CROSS JOIN b", [JoinFacts("cross", B)]),
+        ("a LEFT JOIN b USING (x)", [JoinFacts("left", B, X, "USING (x)")]),
+        ("a FULL JOIN b USING (x)", [JoinFacts("full", B, X, "USING (x)")]),
+        ("a NATURAL JOIN b", [JoinFacts("inner", B, (), "NATURAL")]),
         (
-            "SELECT 1 FROM a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.y = b.y",
+            "a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.y = b.y",
             [
-                JoinFacts("inner", TableRef("", "c"), (("b.x", "c.x"),)),
-                JoinFacts("left", TableRef("", "b"), (("a.y", "b.y"),)),
+                JoinFacts("inner", C, (("b.x", "c.x"),), "b.x = c.x"),
+                JoinFacts("left", B, (("a.y", "b.y"),), "a.y = b.y"),
             ],
         ),
     ],
 )  # fmt: skip
 def test_joins(sql: str, expected: list[JoinFacts]) -> None:
-    assert list(analyze_statement(sql).joins) == expected
+    assert list(analyze_statement(f"SELECT 1 FROM {sql}").joins) == expected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE a SET z = 1 FROM b WHERE a.x = b.x",
+        "DELETE FROM a USING b WHERE a.x = b.x",
+    ],
+)
+def test_writes_that_join(sql: str) -> None:
+    assert list(analyze_statement(sql).joins) == [BY_WHERE]
 
 
 def test_only_the_nullable_side_of_an_outer_join_is_a_conjunct() -> None:
