@@ -9,11 +9,19 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from dbperf.advice.rules import missing_index, n_plus_one, order_by_random, over_fetch, repeated_query
+from dbperf.advice.rules import (
+    cartesian_product,
+    missing_index,
+    n_plus_one,
+    order_by_random,
+    over_fetch,
+    repeated_query,
+)
 
 RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
     order_by_random,
+    cartesian_product,
     n_plus_one,
     repeated_query,
     over_fetch,
