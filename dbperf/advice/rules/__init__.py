@@ -14,6 +14,7 @@ from dbperf.advice.rules import (
     missing_index,
     n_plus_one,
     order_by_random,
+    outer_join_made_inner,
     over_fetch,
     repeated_query,
 )
@@ -22,6 +23,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
     order_by_random,
     cartesian_product,
+    outer_join_made_inner,
     n_plus_one,
     repeated_query,
     over_fetch,
