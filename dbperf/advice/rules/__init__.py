@@ -11,6 +11,7 @@ from typing import Final
 
 from dbperf.advice.rules import (
     cartesian_product,
+    having_for_where,
     missing_index,
     n_plus_one,
     order_by_random,
@@ -24,6 +25,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     order_by_random,
     cartesian_product,
     outer_join_made_inner,
+    having_for_where,
     n_plus_one,
     repeated_query,
     over_fetch,
