@@ -18,6 +18,7 @@ from dbperf.advice.rules import (
     outer_join_made_inner,
     over_fetch,
     repeated_query,
+    union_for_union_all,
 )
 
 RULES: Final[tuple[ModuleType, ...]] = (
@@ -26,6 +27,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     cartesian_product,
     outer_join_made_inner,
     having_for_where,
+    union_for_union_all,
     n_plus_one,
     repeated_query,
     over_fetch,
