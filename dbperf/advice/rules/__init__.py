@@ -11,6 +11,7 @@ from typing import Final
 
 from dbperf.advice.rules import (
     cartesian_product,
+    correlated_subquery,
     having_for_where,
     missing_index,
     n_plus_one,
@@ -28,6 +29,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     outer_join_made_inner,
     having_for_where,
     union_for_union_all,
+    correlated_subquery,
     n_plus_one,
     repeated_query,
     over_fetch,
