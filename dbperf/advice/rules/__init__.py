@@ -20,6 +20,7 @@ from dbperf.advice.rules import (
     outer_join_made_inner,
     over_fetch,
     repeated_query,
+    unbounded_result,
     union_for_union_all,
 )
 
@@ -32,6 +33,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     union_for_union_all,
     correlated_subquery,
     huge_in_list,
+    unbounded_result,
     n_plus_one,
     repeated_query,
     over_fetch,
