@@ -23,6 +23,7 @@ from dbperf.advice.rules import (
     repeated_query,
     unbounded_result,
     union_for_union_all,
+    write_without_where,
 )
 
 RULES: Final[tuple[ModuleType, ...]] = (
@@ -36,6 +37,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     huge_in_list,
     unbounded_result,
     limit_without_order,
+    write_without_where,
     n_plus_one,
     repeated_query,
     over_fetch,
