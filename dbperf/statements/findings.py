@@ -163,11 +163,24 @@ class Context:
         bare = bared(node)
         text = "" if isinstance(bare, exp.Column) else None
         for part in parts(bare):
-            if isinstance(part, exp.Column):
+            if isinstance(part, exp.Column) and (term := _window_term(part, bare)):
+                self._windowed(part, term)
+            elif isinstance(part, exp.Column):
                 text = self.found.text(bare) if text is None else text
                 self.use(part, role, expression=text, **details)
             else:
                 self.query(part)
+
+    def _windowed(self, column: exp.Column, term: exp.Expr) -> None:
+        """Note a column of PARTITION BY or ORDER BY in OVER, numbered through."""
+        value, place = bared(term), term.index or 0
+        descending = False
+        if isinstance(term, exp.Ordered):
+            value, descending = bared(term.this), bool(term.args.get("desc"))
+            window = term.find_ancestor(exp.Window)
+            place += len(window.args.get("partition_by") or ()) if window else 0
+        text = "" if value is column else self.found.text(value)
+        self.use(column, Role.WINDOW, expression=text, descending=descending, position=place)
 
     def query(self, node: exp.Expr) -> Frame | None:
         """Visit a subquery that may use the columns of this frame."""
@@ -179,6 +192,19 @@ def bared(node: exp.Expr) -> exp.Expr:
     while isinstance(node, exp.Paren):
         node = node.this
     return node
+
+
+def _window_term(column: exp.Column, top: exp.Expr) -> exp.Expr | None:
+    """The term of PARTITION BY or ORDER BY in OVER that a column below `top` is in."""
+    node: exp.Expr = column
+    while node is not top and node.parent is not None:
+        around = node.parent
+        if isinstance(around, exp.Window) and node.arg_key == "partition_by":
+            return node
+        if isinstance(node, exp.Ordered) and isinstance(around.parent, exp.Window):
+            return node
+        node = around
+    return None
 
 
 def parts(node: exp.Expr) -> Iterator[exp.Column | exp.Query]:

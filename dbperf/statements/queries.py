@@ -175,7 +175,7 @@ def _grouping(here: Context, node: exp.Select) -> None:
         on = distinct.args.get("on")
         for place, each in enumerate(on.expressions if on else here.frame.output.values()):
             if not each.is_star:
-                here.expression(_meant(here, each, inputs_first=False), Role.GROUP, position=place)
+                here.expression(_meant(here, each, inputs_first=False), Role.DISTINCT, position=place)
     if group := node.args.get("group"):
         for place, each in enumerate(group.iter_expressions()):
             here.expression(_meant(here, each, inputs_first=True), Role.GROUP, position=place)

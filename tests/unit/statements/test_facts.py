@@ -43,8 +43,15 @@ EQ, RANGE, OTHER, JOIN = Role.EQUALITY, Role.RANGE, Role.OTHER, Role.JOIN
         ("a LIKE 'abc%'", ColumnUse(Role.LIKE_PREFIX, literal="abc%"), ""),
         ("a LIKE $1", ColumnUse(Role.LIKE_PREFIX, parameter=1), ""),
         ("a LIKE $1 || '%' ESCAPE '/'", ColumnUse(Role.LIKE_PREFIX, parameter=1), ""),
-        ("a LIKE '%x'", ColumnUse(Role.LIKE, literal="%x"), "leading wildcard"),
-        ("a LIKE '%' || $1 || '%'", ColumnUse(Role.LIKE, parameter=1), "leading wildcard"),
+        ("a LIKE '%x'", ColumnUse(Role.LIKE_SUFFIX, literal="%x"), "leading wildcard"),
+        ("a LIKE '%' || $1", ColumnUse(Role.LIKE_SUFFIX, parameter=1), "leading wildcard"),
+        ("a LIKE '%x\\%'", ColumnUse(Role.LIKE_SUFFIX, literal="%x\\%"), "leading wildcard"),
+        ("a LIKE '%x%'", ColumnUse(Role.LIKE_INFIX, literal="%x%"), "leading wildcard"),
+        ("a LIKE '%' || $1 || '%'", ColumnUse(Role.LIKE_INFIX, parameter=1), "leading wildcard"),
+        ("a LIKE concat('%', $1::text, '%')", ColumnUse(Role.LIKE_INFIX, parameter=1), "leading wildcard"),
+        ("a LIKE '%'", ColumnUse(Role.LIKE, literal="%"), "leading wildcard"),
+        ("a LIKE '_x%'", ColumnUse(Role.LIKE, literal="_x%"), "leading wildcard"),
+        ("a LIKE 'x%y%'", ColumnUse(Role.LIKE_PREFIX, literal="x%y%"), ""),
         ("a ILIKE 'abc%'", ColumnUse(Role.LIKE, literal="abc%"), "case-insensitive LIKE"),
         ("a ~ $1", ColumnUse(OTHER, parameter=1), "regular expression"),
         ("a IS NULL", ColumnUse(Role.IS_NULL), ""),
@@ -53,7 +60,12 @@ EQ, RANGE, OTHER, JOIN = Role.EQUALITY, Role.RANGE, Role.OTHER, Role.JOIN
         ("a NOT LIKE 'x%'", ColumnUse(OTHER, literal="x%", conjunct=False), "negation"),
         ("a NOT IN ($1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
         ("NOT (a = $1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
-        ("a @> $1", ColumnUse(OTHER, parameter=1), "operator that no B-tree serves"),
+        ("a @> $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("$1 <@ a", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a ? 'x'", ColumnUse(Role.CONTAINMENT, literal="x"), "operator that no B-tree serves"),
+        ("a ?| $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a ?& $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a && $1::int[]", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
         ("$1 = ANY(a)", ColumnUse(OTHER, parameter=1), "array column"),
         ("lower(a) = $1", ColumnUse(EQ, parameter=1, expression="lower(a)"), "function on the column"),
         ("a::date = $1", ColumnUse(EQ, parameter=1, expression="CAST(a AS DATE)"), "type cast on the column"),
@@ -180,13 +192,25 @@ def test_order_group_and_distinct() -> None:
     assert not uses(facts, "t", "n")
     assert uses(analyze_statement("SELECT DISTINCT a FROM t"), "t", "a") == [
         ColumnUse(Role.SELECTED),
-        ColumnUse(Role.GROUP),
+        ColumnUse(Role.DISTINCT),
     ]
 
 
-def test_distinct_on_groups_by_its_columns_alone() -> None:
+def test_windows() -> None:
+    facts = analyze_statement(
+        "SELECT sum(a) OVER (PARTITION BY b, lower(c) ORDER BY d DESC), max(a) OVER w FROM t "
+        "WINDOW w AS (ORDER BY t.b)"
+    )
+    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.SELECTED]
+    assert uses(facts, "t", "a")[1].expression == "max(a) OVER w"
+    assert uses(facts, "t", "b") == [ColumnUse(Role.WINDOW), ColumnUse(Role.WINDOW)]
+    assert uses(facts, "t", "c") == [ColumnUse(Role.WINDOW, expression="lower(c)", position=1)]
+    assert uses(facts, "t", "d") == [ColumnUse(Role.WINDOW, descending=True, position=2)]
+
+
+def test_distinct_on_is_about_its_columns_alone() -> None:
     facts = analyze_statement("SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, b DESC")
-    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.GROUP, Role.ORDER]
+    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.DISTINCT, Role.ORDER]
     assert [use.role for use in uses(facts, "t", "b")] == [Role.SELECTED, Role.ORDER]
 
 
