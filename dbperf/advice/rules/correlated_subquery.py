@@ -104,13 +104,14 @@ def _searched(reading: Reading, inside: SelectFacts) -> list[ColumnRef]:
 
 
 def _fix(subquery: SubqueryFacts, around: SelectFacts, inside: SelectFacts, named: str, keys: str) -> str:
+    source = named if len(inside.tables) == 1 else "…"
     if inside.aggregates:
         value = f"{inside.aggregates[0]}(…)"
         if subquery.clause == "where" and {ref.name for ref in around.tables} == {named}:
             return f"compare with a window, {value} OVER (PARTITION BY {keys}), of a subquery"
-        grouped = f"{keys}, {value} FROM {named} GROUP BY {keys}"
+        grouped = f"{keys}, {value} FROM {source} GROUP BY {keys}"
         zero = ", and coalesce(…, 0) of the count" * (inside.aggregates == ("count",))
         return f"LEFT JOIN (SELECT {grouped}){zero}; in SQLAlchemy join its .subquery() by .outerjoin()"
     if inside.limit:
-        return f"LEFT JOIN LATERAL on {named} for all that is needed of the row, or DISTINCT ON ({keys})"
-    return f"LEFT JOIN {named} on the same condition; in SQLAlchemy .outerjoin()"
+        return f"LEFT JOIN LATERAL on {source} for all that is needed of the row, or DISTINCT ON ({keys})"
+    return f"LEFT JOIN {source} on the same condition; in SQLAlchemy .outerjoin()"

@@ -29,7 +29,7 @@ from dbperf.model.facts import Role, SelectFacts
 
 CODE, SLUG = "DBP314", "union-for-union-all"
 _UNSURE = re.compile(r"\brecursive\b|\bdistinct\s+on\b", re.IGNORECASE)
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)")
+_NUMBER = re.compile(r"0|-?[1-9]\d*")
 _WORD = re.compile(r"[a-z_][a-z_ ]*[a-z_]|[a-z_]")
 
 

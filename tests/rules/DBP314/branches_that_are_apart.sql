@@ -26,6 +26,7 @@ SELECT u.id, 'user' FROM users u JOIN orders o ON o.user_id = u.id UNION SELECT 
 SELECT DISTINCT ON (city) name, 'user' FROM users UNION SELECT DISTINCT status, 'order' FROM orders;
 SELECT id, 'a' FROM shops UNION SELECT id, 'b' FROM shops WHERE id > 4;
 WITH RECURSIVE up AS (SELECT id, 'root' AS kind FROM users WHERE id = 4 UNION SELECT o.id, 'child' FROM orders o JOIN up ON up.id = o.user_id) SELECT * FROM up;
+SELECT id, 0 FROM users UNION SELECT user_id, -0 FROM orders;
 -- expect
 statement 1
 statement 2
