@@ -130,7 +130,8 @@ class SubqueryFacts:
     `scope` is its SELECT's number, `within` that of the one around it. `outer` are the columns of queries
     around it that it uses: it is correlated. `output` are the base columns that it puts out, as far as they
     are known. `clause` is where it stands: select, from, where, having, order, set, with. `compared` is
-    what it is compared with, as written: "> 0" for `(SELECT count(*) …) > 0`.
+    what it is compared with: "> 0" for `(SELECT count(*) …) > 0` and `0 < (SELECT count(*) …)`, for IN the
+    other side alone.
     """
 
     kind: str
@@ -152,10 +153,15 @@ class SubqueryFacts:
 class SelectFacts:
     """One SELECT of a statement, or what UPDATE and DELETE do, by its `scope`.
 
-    `tables` are those in its own FROM. `stars` are the aliases that it takes all columns of, "*" for a bare
-    star. `output` are the base columns that it puts out; None stands for an expression. `constants` are
-    the constants among its outputs, (place, text). `ordered` are its ORDER BY terms as written, `grouped`
-    those of GROUP BY. `aggregates` are the aggregate functions called, lower case.
+    `tables` are the base tables in its own FROM; the target of UPDATE, DELETE and MERGE is the first of them,
+    INSERT reads none. `stars` are the aliases that it takes all columns of, "*" for a bare star. `output`
+    has an entry for each of its outputs (of RETURNING): the base column, None for an expression or a star.
+    `constants` are the constants among its outputs, (0-based place, text). `ordered` are its ORDER BY terms
+    as written, without their direction, `grouped` those of GROUP BY. `aggregates` are the aggregate functions
+    called, lower case, and `windows` how many calls have OVER; those of nested queries do not count.
+
+    A set operation has a scope of its own, with its ORDER BY and LIMIT, no tables, and the output of its
+    first part.
     """
 
     scope: int
@@ -175,7 +181,10 @@ class SelectFacts:
 
 @dataclass(frozen=True, slots=True)
 class SetOperation:
-    """`kind`: union, intersect, except, or one of them and "all"; `left` and `right` are scopes."""
+    """`kind`: union, intersect, except, or one of them and "all"; `left` and `right` are scopes.
+
+    In a chain, `left` is the part just before.
+    """
 
     kind: str
     left: int
@@ -184,7 +193,10 @@ class SetOperation:
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """How much a statement asks for: `score` 0 to 100, and the `parts` that it is made of, by name."""
+    """How much a statement asks for: `score` 0 to 100, and how many of each of the `parts` there are.
+
+    See dbperf.statements.complexity for the parts and what they weigh.
+    """
 
     score: int = 0
     parts: tuple[tuple[str, int], ...] = ()
@@ -206,9 +218,10 @@ class FilterFacts:
     aggregate: bool = False
     of: tuple[ColumnRef, ...] = ()
     operator: str = ""
-    """The outermost operator, in lower case: `=`, `<`, `in`, `like`, `is null`, `or`, `not in`, `exists` …"""
+    """The outermost operator, in lower case: `=`, `<`, `in`, `like`, `is null`, `or`, `not in`, `exists`,
+    `= any`, `<> all` …; "" for a bare column or a call."""
     items: int = 0
-    """Of an IN list or array: how many constants and parameters it has."""
+    """Of an IN list or array: how many members it has."""
     value_type: str = ""
     """The type that a constant or parameter compared to is written with: `numeric` for 1.5 or $1::NUMERIC."""
 

@@ -12,6 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from dbperf.errors import StatementError
 from dbperf.model.facts import SelectFacts, StatementFacts, TableRef
+from dbperf.statements.complexity import complexity
 from dbperf.statements.findings import Findings
 from dbperf.statements.lexer import code, words
 from dbperf.statements.parse import check_shape, parse
@@ -101,6 +102,9 @@ def _facts(
         raise StatementError("not a statement that dbperf reads")
     found = Findings(parsed, dialect, columns, visit)
     visit(found, tree, None, {})
+    nodes = list(tree.walk())
+    selects = tuple(found.selects.get(scope, SelectFacts(scope)) for scope in range(found.frames))
+    subqueries = tuple(sorted(found.subqueries, key=lambda each: each.scope))
     return StatementFacts(
         sql=text,
         parsed=True,
@@ -109,14 +113,22 @@ def _facts(
         columns=found.columns(),
         joins=tuple(sorted(found.joins, key=lambda each: each.scope)),
         filters=tuple(found.filters),
-        functions=tuple(_functions(tree, tokens, parsed, dialect)),
+        functions=tuple(_functions(nodes, tokens, parsed, dialect)),
         limit=bool(tree.args.get("limit")),
         offset=bool(tree.args.get("offset")),
-        selects=tuple(found.selects.get(scope, SelectFacts(scope)) for scope in range(found.frames)),
-        subqueries=tuple(sorted(found.subqueries, key=lambda each: each.scope)),
+        selects=selects,
+        subqueries=subqueries,
         set_operations=tuple(found.set_operations),
         ctes=tuple(found.ctes),
-        read_only=kind == "select" and tree.find(*_WRITES) is None,
+        complexity=complexity(
+            selects,
+            subqueries,
+            within=found.within,
+            joins=len(found.joins),
+            set_operations=len(found.set_operations),
+            conditions=sum(map(_adds_condition, nodes)),
+        ),
+        read_only=kind == "select" and not any(isinstance(each, _WRITES) for each in nodes),
     )
 
 
@@ -132,10 +144,19 @@ def _ddl(text: str, word: str, tree: exp.Expr) -> StatementFacts:
     return StatementFacts(text, parsed=True, kind="ddl", tables=tuple(dict.fromkeys(tables)))
 
 
-def _functions(tree: exp.Expr, tokens: list[Token], text: str, dialect: Dialect) -> Iterable[str]:
+def _adds_condition(node: exp.Expr) -> bool:
+    """Whether there is one condition more for this node: each AND and OR adds one to the first."""
+    return isinstance(node, exp.Connector | exp.Where | exp.Having) or (
+        isinstance(node, exp.Join) and node.args.get("on") is not None
+    )
+
+
+def _functions(nodes: Iterable[exp.Expr], tokens: list[Token], text: str, dialect: Dialect) -> Iterable[str]:
     """Names of functions as they are written: sqlglot renames those it knows (`now` to CURRENT_TIMESTAMP)."""
     names: dict[str, None] = {}
-    for call in tree.find_all(exp.Func):
+    for call in nodes:
+        if not isinstance(call, exp.Func):
+            continue
         if isinstance(call, exp.Anonymous):
             names[folded(call.this) if isinstance(call.this, exp.Expr) else call.name.lower()] = None
         elif (start := call.meta.get("start")) is not None:

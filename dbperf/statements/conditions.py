@@ -225,7 +225,7 @@ def _pattern_role(pattern: exp.Expr) -> Role:
     start, end = _edge(pattern, 0), _edge(pattern, -1)
     if start[:1] not in {"%", "_"}:
         return Role.LIKE_PREFIX
-    if start[:1] == "_" or (not start.strip("%") and start is end):
+    if start[:1] == "_" or (isinstance(pattern, exp.Literal) and not start.strip("%")):
         return Role.LIKE
     return Role.LIKE_INFIX if end.endswith("%") and not end.endswith("\\%") else Role.LIKE_SUFFIX
 
