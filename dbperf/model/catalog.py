@@ -94,6 +94,10 @@ class Table:
     """Whether this role may SELECT from it, and so sees its statistics."""
     partition_of: str = ""
     """The root of its partition tree, "schema.name", if it is a partition."""
+    partition_key: tuple[str, ...] = ()
+    """What it is partitioned by: names of columns, and expressions as text."""
+    partition_strategy: str = ""
+    """range, list or hash; empty if it is not partitioned."""
 
     @property
     def qualified(self) -> str:

@@ -9,11 +9,37 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from dbperf.advice.rules import missing_index, n_plus_one, order_by_random, over_fetch, repeated_query
+from dbperf.advice.rules import (
+    cartesian_product,
+    correlated_subquery,
+    having_for_where,
+    huge_in_list,
+    limit_without_order,
+    missing_index,
+    n_plus_one,
+    order_by_random,
+    outer_join_made_inner,
+    over_fetch,
+    pruning_broken,
+    repeated_query,
+    unbounded_result,
+    union_for_union_all,
+    write_without_where,
+)
 
 RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
     order_by_random,
+    cartesian_product,
+    outer_join_made_inner,
+    having_for_where,
+    union_for_union_all,
+    correlated_subquery,
+    huge_in_list,
+    unbounded_result,
+    limit_without_order,
+    write_without_where,
+    pruning_broken,
     n_plus_one,
     repeated_query,
     over_fetch,
