@@ -38,11 +38,11 @@ class Reading:
     def small(self, refs: Iterable[TableRef | None]) -> bool:
         """Whether all of these tables are known to be so small that nothing about them matters."""
         tables = [self.table(ref) for ref in refs]
-        return bool(tables) and all(table is not None and _is_small(table) for table in tables)
+        return bool(tables) and all(table is not None and self._is_small(table) for table in tables)
 
-
-def _is_small(table: Table) -> bool:
-    return table.kind in "rm" and not is_large(table)
+    def _is_small(self, table: Table) -> bool:
+        behind = self.catalog.behind(table) if self.catalog else ()
+        return bool(behind) and all(each.kind in "rm" and not is_large(each) for each in behind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ _TABLES = """
 SELECT oid, schema, relname AS name, relkind::text AS kind, reltuples AS rows, relpages,
        CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(oid) ELSE 0 END AS bytes,
        has_schema_privilege(schema_oid, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS readable,
+       array(SELECT DISTINCT r.schema || '.' || r.relname
+             FROM pg_rewrite w
+             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+             JOIN t r ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+             WHERE t.relkind = 'v' AND w.ev_class = t.oid AND r.oid <> t.oid ORDER BY 1) AS reads,
        (SELECT r.schema || '.' || r.relname FROM t r
         WHERE t.relispartition AND r.oid = pg_partition_root(t.oid)) AS partition_of,
        p.partstrat::text AS strategy, pg_get_expr(p.partexprs, oid) AS key_expressions,
@@ -177,6 +182,7 @@ def _table(row: Any, columns: Mapping[str, Column], indexes: list[Index], keys: 
         foreign_keys=tuple(keys),
         readable=row.readable,
         partition_of=row.partition_of or "",
+        reads=tuple(row.reads),
         partition_key=_partition_key(row.key_columns, row.key_expressions or ""),
         partition_strategy=_STRATEGIES.get(row.strategy, ""),
     )
