@@ -223,7 +223,11 @@ class FilterFacts:
     items: int = 0
     """Of an IN list or array: how many members it has."""
     value_type: str = ""
-    """The type that a constant or parameter compared to is written with: `numeric` for 1.5 or $1::NUMERIC."""
+    """The type that a constant or parameter compared to is written with: `numeric` for 1.5 or $1::NUMERIC.
+
+    Such as integer, bigint, numeric, float (for double precision), real, boolean, date, timestamptz,
+    varchar; of an array compared by ANY that of its members; "" for a string or a bare parameter.
+    """
 
     @property
     def sargable(self) -> bool:

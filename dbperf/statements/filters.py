@@ -41,7 +41,7 @@ _OPERATORS: Final[dict[type[exp.Expr], str]] = {
     exp.MatchAgainst: "@@",
 }
 _SYMBOLS: Final = {"~": "!~", "~*": "!~*"}
-# As the catalog calls them; others by sqlglot's own name.
+# Others are called as sqlglot writes them, without a length.
 _TYPES: Final = {
     exp.DType.INT: "integer",
     exp.DType.DECIMAL: "numeric",
