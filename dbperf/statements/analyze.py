@@ -12,9 +12,10 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from dbperf.errors import StatementError
 from dbperf.model.facts import StatementFacts, TableRef
+from dbperf.statements.confined import on_own_stack, within_budget
 from dbperf.statements.findings import Findings
 from dbperf.statements.lexer import code, words
-from dbperf.statements.parse import check_shape, parse
+from dbperf.statements.parse import LONGEST, ORDINARY, parse, weigh
 from dbperf.statements.placeholders import canonical
 from dbperf.statements.scopes import folded
 from dbperf.statements.tokens import dialect_of, is_postgres
@@ -61,20 +62,38 @@ def analyze_statement(
     column names: it tells whose an unqualified column is among several tables. Never raises: what cannot be
     read has `parsed` False and a `reason`.
     """
+    return on_own_stack(lambda: _contained(sql, dialect, columns or {}))
+
+
+def _contained(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
     text = sql
     try:
-        text = canonical(sql, "auto").sql if len(sql) <= 64 * 1024 else sql
-        check_shape(text)
+        text = canonical(sql, "auto").sql if len(sql) <= LONGEST else sql
+        weight = weigh(text)
         word = _first_word(text)
         if word in _TRANSACTION | _UTILITY | (_DDL - _DDL_READ):
             kind = "transaction" if word in _TRANSACTION else "ddl" if word in _DDL else "utility"
             return StatementFacts(text, parsed=True, kind=kind)
+        if weight <= ORDINARY:
+            return read(text, dialect, columns)
+        known = {table: tuple(names) for table, names in columns.items()}
+        return within_budget(read, (text, dialect, known), ("SELECT a FROM t WHERE a = $1", dialect, {}))
+    except StatementError as error:
+        return StatementFacts(text, parsed=False, reason=error.reason)
+    except Exception as error:  # noqa: BLE001 - columns that cannot be pickled
+        return StatementFacts(text, parsed=False, reason=f"not understood ({type(error).__name__})")
+
+
+def read(text: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
+    """The facts of a statement with `$n` placeholders, on this stack and without a limit. Never raises."""
+    try:
         # Only PostgreSQL's sqlglot reads `$1`; named placeholders are read in every dialect.
         parsed = text if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", text)
         tree, tokens = parse(parsed, dialect)
+        word = _first_word(text)
         if word in _DDL:
             return _ddl(text, word, tree)
-        return _facts(text, parsed, tree, tokens, dialect_of(dialect), columns or {})
+        return _facts(text, parsed, tree, tokens, dialect_of(dialect), columns)
     except StatementError as error:
         return StatementFacts(text, parsed=False, reason=error.reason)
     except RecursionError:
