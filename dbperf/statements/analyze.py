@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
+from typing import TypeAlias
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -52,6 +53,9 @@ _SYNTAX = words(
 )
 _SERVER_NAMES = {"trim": "btrim"}
 
+_Reading: TypeAlias = Callable[[str, str, Mapping[str, Collection[str]]], StatementFacts]
+_REHEARSAL = "SELECT count(*) FROM t JOIN u ON t.a = u.a WHERE t.b = $1 AND u.c IN ($2, $3) GROUP BY t.d"
+
 
 def analyze_statement(
     sql: str, dialect: str = "postgresql", columns: Mapping[str, Collection[str]] | None = None
@@ -62,7 +66,11 @@ def analyze_statement(
     column names: it tells whose an unqualified column is among several tables. Never raises: what cannot be
     read has `parsed` False and a `reason`.
     """
-    return on_own_stack(lambda: _contained(sql, dialect, columns or {}))
+    known = columns or {}
+    try:
+        return _contained(sql, dialect, known)
+    except RecursionError:
+        return on_own_stack(lambda: or_too_deep(_contained, sql, dialect, known))
 
 
 def _contained(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
@@ -77,29 +85,37 @@ def _contained(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -
         if weight <= ORDINARY:
             return read(text, dialect, columns)
         known = {table: tuple(names) for table, names in columns.items()}
-        return within_budget(read, (text, dialect, known), ("SELECT a FROM t WHERE a = $1", dialect, {}))
+        return within_budget(or_too_deep, (read, text, dialect, known), (read, _REHEARSAL, dialect, {}))
     except StatementError as error:
         return StatementFacts(text, parsed=False, reason=error.reason)
-    except Exception as error:  # noqa: BLE001 - columns that cannot be pickled
-        return StatementFacts(text, parsed=False, reason=f"not understood ({type(error).__name__})")
 
 
-def read(text: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
-    """The facts of a statement with `$n` placeholders, on this stack and without a limit. Never raises."""
+def or_too_deep(
+    reading: _Reading, sql: str, dialect: str, columns: Mapping[str, Collection[str]]
+) -> StatementFacts:
+    """What `reading` finds, also where that is that the stack does not suffice."""
+    try:
+        return reading(sql, dialect, columns)
+    except RecursionError:
+        return StatementFacts(sql, parsed=False, reason="nested too deeply")
+
+
+def read(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
+    """The facts of a statement with `$n` placeholders, in whatever time. Raises RecursionError alone."""
     try:
         # Only PostgreSQL's sqlglot reads `$1`; named placeholders are read in every dialect.
-        parsed = text if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", text)
+        parsed = sql if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", sql)
         tree, tokens = parse(parsed, dialect)
-        word = _first_word(text)
+        word = _first_word(sql)
         if word in _DDL:
-            return _ddl(text, word, tree)
-        return _facts(text, parsed, tree, tokens, dialect_of(dialect), columns)
+            return _ddl(sql, word, tree)
+        return _facts(sql, parsed, tree, tokens, dialect_of(dialect), columns)
     except StatementError as error:
-        return StatementFacts(text, parsed=False, reason=error.reason)
+        return StatementFacts(sql, parsed=False, reason=error.reason)
     except RecursionError:
-        return StatementFacts(text, parsed=False, reason="nested too deeply")
+        raise
     except Exception as error:  # noqa: BLE001 - a tree that sqlglot built in a shape nobody expects
-        return StatementFacts(text, parsed=False, reason=f"not understood ({type(error).__name__})")
+        return StatementFacts(sql, parsed=False, reason=f"not understood ({type(error).__name__})")
 
 
 def _first_word(sql: str) -> str:

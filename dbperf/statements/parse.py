@@ -36,7 +36,7 @@ _BRACKETS = frozenset(")]}")
 def parse(sql: str, dialect: str) -> tuple[exp.Expr, list[Token]]:
     """The tree and the tokens of one statement that was weighed.
 
-    Raises StatementError with a reason that shows no literal.
+    Raises StatementError with a reason that shows no literal, and RecursionError.
     """
     speaks = dialect_of(dialect)
     try:
@@ -44,7 +44,7 @@ def parse(sql: str, dialect: str) -> tuple[exp.Expr, list[Token]]:
         with _quiet():
             trees = speaks.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, sql)
     except RecursionError:
-        raise StatementError("nested too deeply") from None
+        raise  # how much of the stack is left is the caller's to know
     except TokenError:
         raise StatementError("cannot be split into tokens") from None
     except ParseError as error:

@@ -31,7 +31,13 @@ ORDINARY = [
     "SELECT " + "(" * 29 + "a" + ")" * 29 + " FROM t",
     "SELECT " + "NOT " * 200 + "a FROM t",
     "SELECT " + "CASE WHEN a THEN " * 20 + "1" + " END" * 20,
+    "SELECT " + "interval " * 300 + "'1'",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "_answers", {})
 
 
 def at_depth(frames: int, function: Callable[[], T]) -> T:
@@ -52,7 +58,7 @@ def test_after_a_refusal_the_next_heavy_statement_is_read() -> None:
 def test_a_list_that_fits_into_the_budget_is_read_by_one_worker() -> None:
     assert [table.name for table in analyze_statement(LONG_LIST).tables] == ["t"]
     kept = list(confined._kept)
-    assert analyze_statement(LONG_LIST).parsed
+    assert analyze_statement(LONG_LIST + " AND b = 1").parsed
     assert confined._kept == kept
 
 
@@ -79,11 +85,27 @@ def test_without_a_process_a_heavy_statement_is_refused(monkeypatch: pytest.Monk
     assert "process" in analyze_statement(LONG_LIST).reason
 
 
+def test_the_first_answer_stands() -> None:
+    facts = analyze_statement(LONG_LIST)
+    confined._kept[0].kill()
+    assert analyze_statement(LONG_LIST) is facts
+    for _ in range(2):
+        assert not analyze_statement(DEEP["types"]).parsed
+        assert not confined._kept  # the second time nothing was started to be stopped
+
+
+def test_few_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "MOST_ANSWERS", 2)
+    for number in range(4):
+        within_budget(int, (number,), ())
+    assert list(confined._answers.values()) == [2, 3]
+
+
 def test_a_worker_that_was_killed_is_replaced() -> None:
     assert analyze_statement(LONG_LIST).parsed
     confined._kept[0].kill()
     confined._kept[0].wait()
-    assert analyze_statement(LONG_LIST).parsed
+    assert analyze_statement(LONG_LIST + " AND b = 1").parsed
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no CPU timer")
@@ -104,11 +126,12 @@ for thread in threads: thread.join()
 parent = confined._kept[0].pid
 child = os.fork()
 if not child:
-    good = analyze_statement(sql).parsed and confined._kept[0].pid != parent
+    good = analyze_statement(sql + " AND b = 1").parsed and confined._kept[0].pid != parent
     confined._end()
     os._exit(0 if good else 1)
 forked = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-print(parent, forked, analyze_statement(sql).parsed and confined._kept[0].pid == parent, flush=True)
+same = analyze_statement(sql + " AND b = 2").parsed and confined._kept[0].pid == parent
+print(parent, forked, same, flush=True)
 ending = input()
 if ending == "kill":
     os.kill(os.getpid(), 9)
