@@ -30,7 +30,7 @@ CPU_SECONDS = 0.05
 START_SECONDS = 30.0
 # By the clock on the wall: where there is no CPU timer (Windows), and for a worker that is stopped.
 PATIENCE_SECONDS = 5.0
-MOST_ANSWERS = 64
+MOST_ANSWERS = 256
 _NO_PROCESS = "too heavy to be read without a process for it, which could not be had"
 _SIGPROF = getattr(signal, "SIGPROF", 0)
 
