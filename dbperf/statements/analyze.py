@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import pairwise
+from typing import TypeAlias
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -13,9 +14,10 @@ from sqlglot.tokenizer_core import Token, TokenType
 from dbperf.errors import StatementError
 from dbperf.model.facts import SelectFacts, StatementFacts, TableRef
 from dbperf.statements.complexity import complexity
+from dbperf.statements.confined import on_own_stack, within_budget
 from dbperf.statements.findings import Findings
 from dbperf.statements.lexer import code, words
-from dbperf.statements.parse import check_shape, parse
+from dbperf.statements.parse import LONGEST, ORDINARY, parse, weigh
 from dbperf.statements.placeholders import canonical
 from dbperf.statements.scopes import folded
 from dbperf.statements.tokens import dialect_of, is_postgres
@@ -52,6 +54,9 @@ _SYNTAX = words(
 )
 _SERVER_NAMES = {"trim": "btrim"}
 
+_Reading: TypeAlias = Callable[[str, str, Mapping[str, Collection[str]]], StatementFacts]
+_REHEARSAL = "SELECT count(*) FROM t JOIN u ON t.a = u.a WHERE t.b = $1 AND u.c IN ($2, $3) GROUP BY t.d"
+
 
 def analyze_statement(
     sql: str, dialect: str = "postgresql", columns: Mapping[str, Collection[str]] | None = None
@@ -62,26 +67,56 @@ def analyze_statement(
     column names: it tells whose an unqualified column is among several tables. Never raises: what cannot be
     read has `parsed` False and a `reason`.
     """
+    known = columns or {}
+    try:
+        return _contained(sql, dialect, known)
+    except RecursionError:
+        return on_own_stack(lambda: or_too_deep(_contained, sql, dialect, known))
+
+
+def _contained(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
     text = sql
     try:
-        text = canonical(sql, "auto").sql if len(sql) <= 64 * 1024 else sql
-        check_shape(text)
+        text = canonical(sql, "auto").sql if len(sql) <= LONGEST else sql
+        weight = weigh(text)
         word = _first_word(text)
         if word in _TRANSACTION | _UTILITY | (_DDL - _DDL_READ):
             kind = "transaction" if word in _TRANSACTION else "ddl" if word in _DDL else "utility"
             return StatementFacts(text, parsed=True, kind=kind)
-        # Only PostgreSQL's sqlglot reads `$1`; named placeholders are read in every dialect.
-        parsed = text if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", text)
-        tree, tokens = parse(parsed, dialect)
-        if word in _DDL:
-            return _ddl(text, word, tree)
-        return _facts(text, parsed, tree, tokens, dialect_of(dialect), columns or {})
+        if weight <= ORDINARY:
+            return read(text, dialect, columns)
+        known = {table: tuple(names) for table, names in columns.items()}
+        return within_budget(or_too_deep, (read, text, dialect, known), (read, _REHEARSAL, dialect, {}))
     except StatementError as error:
         return StatementFacts(text, parsed=False, reason=error.reason)
+
+
+def or_too_deep(
+    reading: _Reading, sql: str, dialect: str, columns: Mapping[str, Collection[str]]
+) -> StatementFacts:
+    """What `reading` finds, also where that is that the stack does not suffice."""
+    try:
+        return reading(sql, dialect, columns)
     except RecursionError:
-        return StatementFacts(text, parsed=False, reason="nested too deeply")
+        return StatementFacts(sql, parsed=False, reason="nested too deeply")
+
+
+def read(sql: str, dialect: str, columns: Mapping[str, Collection[str]]) -> StatementFacts:
+    """The facts of a statement with `$n` placeholders, in whatever time. Raises RecursionError alone."""
+    try:
+        # Only PostgreSQL's sqlglot reads `$1`; named placeholders are read in every dialect.
+        parsed = sql if is_postgres(dialect) else re.sub(r"(?<![\w$])\$(\d+)", r":p\1", sql)
+        tree, tokens = parse(parsed, dialect)
+        word = _first_word(sql)
+        if word in _DDL:
+            return _ddl(sql, word, tree)
+        return _facts(sql, parsed, tree, tokens, dialect_of(dialect), columns)
+    except StatementError as error:
+        return StatementFacts(sql, parsed=False, reason=error.reason)
+    except RecursionError:
+        raise
     except Exception as error:  # noqa: BLE001 - a tree that sqlglot built in a shape nobody expects
-        return StatementFacts(text, parsed=False, reason=f"not understood ({type(error).__name__})")
+        return StatementFacts(sql, parsed=False, reason=f"not understood ({type(error).__name__})")
 
 
 def _first_word(sql: str) -> str:

@@ -1,0 +1,171 @@
+"""Statements that would recurse or run without end: what comes back, and what happens to the worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from dbperf.errors import StatementError
+from dbperf.statements import analyze_statement, confined
+from dbperf.statements.confined import on_own_stack, within_budget
+
+T = TypeVar("T")
+
+LONG_LIST = f"SELECT a FROM t WHERE a IN ({', '.join(map(str, range(600)))})"
+DEEP = {
+    "arrays": "SELECT " + "ARRAY[" * 16 + "1" + "]" * 16,
+    "types": "SELECT a::" + "int(" * 25 + "1" + ")" * 25,
+    "joins": "SELECT * FROM a " + "JOIN b " * 28,
+    "calls": "SELECT " + "date(" * 20 + "a" + ")" * 20,
+    "rows": f"INSERT INTO t (a, b) VALUES {', '.join(['(1, 2)'] * 6000)}",
+}
+ORDINARY = [
+    "SELECT a, count(*) FROM t WHERE b = $1 AND c IN (SELECT d FROM u WHERE u.e = t.a) GROUP BY a",
+    "SELECT " + "f(" * 12 + "a" + ")" * 12 + " FROM t",
+    "SELECT " + "(" * 29 + "a" + ")" * 29 + " FROM t",
+    "SELECT " + "NOT " * 200 + "a FROM t",
+    "SELECT " + "CASE WHEN a THEN " * 20 + "1" + " END" * 20,
+    "SELECT " + "interval " * 300 + "'1'",
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "_answers", {})
+
+
+def at_depth(frames: int, function: Callable[[], T]) -> T:
+    return at_depth(frames - 1, function) if frames else function()
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_what_takes_too_long_is_refused(name: str) -> None:
+    facts = analyze_statement(DEEP[name])
+    assert (facts.parsed, facts.reason) == (False, "takes more than 50 ms to read")
+
+
+def test_after_a_refusal_the_next_heavy_statement_is_read() -> None:
+    assert not analyze_statement(DEEP["arrays"]).parsed
+    assert analyze_statement(LONG_LIST).parsed
+
+
+def test_a_list_that_fits_into_the_budget_is_read_by_one_worker() -> None:
+    assert [table.name for table in analyze_statement(LONG_LIST).tables] == ["t"]
+    kept = list(confined._kept)
+    assert analyze_statement(LONG_LIST + " AND b = 1").parsed
+    assert confined._kept == kept
+
+
+@pytest.mark.parametrize("sql", [*ORDINARY, LONG_LIST])
+def test_facts_are_the_same_deep_in_a_program(sql: str) -> None:
+    here = analyze_statement(sql)
+    for depth in (150, 600):
+        assert at_depth(depth, lambda: analyze_statement(sql)) == here
+
+
+def test_a_thread_that_cannot_start_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    assert on_own_stack(lambda: 5) == 5
+
+
+def test_without_a_process_a_heavy_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert "process" in analyze_statement(LONG_LIST).reason
+    monkeypatch.setattr(sys, "executable", "/bin/true")  # uWSGI and the like: no Python behind the name
+    assert "process" in analyze_statement(LONG_LIST).reason
+
+
+def test_the_first_answer_stands() -> None:
+    facts = analyze_statement(LONG_LIST)
+    confined._kept[0].kill()
+    assert analyze_statement(LONG_LIST) is facts
+    for _ in range(2):
+        assert not analyze_statement(DEEP["types"]).parsed
+        assert not confined._kept  # the second time nothing was started to be stopped
+
+
+def test_few_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confined, "MOST_ANSWERS", 2)
+    for number in range(4):
+        within_budget(int, (number,), ())
+    assert list(confined._answers.values()) == [2, 3]
+
+
+def test_a_worker_that_was_killed_is_replaced() -> None:
+    assert analyze_statement(LONG_LIST).parsed
+    confined._kept[0].kill()
+    confined._kept[0].wait()
+    assert analyze_statement(LONG_LIST + " AND b = 1").parsed
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no CPU timer")
+def test_compiled_code_is_stopped_too() -> None:
+    assert within_budget(int, ("7",), ()) == 7
+    # One call into C, which no signal handler of Python's could interrupt.
+    with pytest.raises(StatementError, match="50 ms"):
+        within_budget(pow, (7, 10**8), ())
+
+
+PROGRAM = """
+import os, threading
+from dbperf.statements import analyze_statement, confined
+sql = f"SELECT a FROM t WHERE a IN ({', '.join(map(str, range(600)))})"
+threads = [threading.Thread(target=analyze_statement, args=(sql,)) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+parent = confined._kept[0].pid
+child = os.fork()
+if not child:
+    good = analyze_statement(sql + " AND b = 1").parsed and confined._kept[0].pid != parent
+    confined._end()
+    os._exit(0 if good else 1)
+forked = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+same = analyze_statement(sql + " AND b = 2").parsed and confined._kept[0].pid == parent
+print(parent, forked, same, flush=True)
+ending = input()
+if ending == "kill":
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("ending", ["return", "kill"])
+def test_the_worker_is_its_own_process_s_and_ends_with_it(ending: str) -> None:
+    # No `if __name__ == "__main__"`: a worker that imported the program would run it again.
+    program = [sys.executable, "-W", "error", "-c", PROGRAM]
+    with subprocess.Popen(
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as it:
+        assert it.stdin
+        assert it.stdout
+        assert it.stderr
+        worker, forked, same = it.stdout.readline().split()
+        assert (forked, same) == (b"0", b"True")
+        it.stdin.write(ending.encode() + b"\n")
+        it.stdin.flush()
+        assert it.stderr.read() == b""
+    assert it.returncode == (-signal.SIGKILL if ending == "kill" else 0)
+    while _runs(int(worker)):
+        pass
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
