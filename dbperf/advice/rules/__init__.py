@@ -9,10 +9,18 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from dbperf.advice.rules import missing_index, n_plus_one, order_by_random, over_fetch, repeated_query
+from dbperf.advice.rules import (
+    function_on_column,
+    missing_index,
+    n_plus_one,
+    order_by_random,
+    over_fetch,
+    repeated_query,
+)
 
 RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
+    function_on_column,
     order_by_random,
     n_plus_one,
     repeated_query,
