@@ -11,6 +11,7 @@ from typing import Final
 
 from dbperf.advice.rules import (
     function_on_column,
+    implicit_cast,
     missing_index,
     n_plus_one,
     order_by_random,
@@ -21,6 +22,7 @@ from dbperf.advice.rules import (
 RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
     function_on_column,
+    implicit_cast,
     order_by_random,
     n_plus_one,
     repeated_query,
