@@ -12,6 +12,7 @@ from typing import Final
 from dbperf.advice.rules import (
     function_on_column,
     implicit_cast,
+    leading_wildcard,
     missing_index,
     n_plus_one,
     order_by_random,
@@ -23,6 +24,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     missing_index,
     function_on_column,
     implicit_cast,
+    leading_wildcard,
     order_by_random,
     n_plus_one,
     repeated_query,
