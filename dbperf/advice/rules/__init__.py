@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Final
 
 from dbperf.advice.rules import (
+    deep_offset,
     function_on_column,
     implicit_cast,
     leading_wildcard,
@@ -29,6 +30,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     leading_wildcard,
     or_across_columns,
     not_in_nullable,
+    deep_offset,
     order_by_random,
     n_plus_one,
     repeated_query,
