@@ -21,6 +21,7 @@ from dbperf.advice.rules import (
     order_by_random,
     over_fetch,
     repeated_query,
+    select_star,
 )
 
 RULES: Final[tuple[ModuleType, ...]] = (
@@ -31,6 +32,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     or_across_columns,
     not_in_nullable,
     deep_offset,
+    select_star,
     order_by_random,
     n_plus_one,
     repeated_query,
