@@ -11,6 +11,7 @@ from typing import Final
 
 from dbperf.advice.rules import (
     deep_offset,
+    distinct_hides_fanout,
     function_on_column,
     implicit_cast,
     leading_wildcard,
@@ -33,6 +34,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     not_in_nullable,
     deep_offset,
     select_star,
+    distinct_hides_fanout,
     order_by_random,
     n_plus_one,
     repeated_query,
