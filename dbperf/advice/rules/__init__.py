@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Final
 
 from dbperf.advice.rules import (
+    count_for_existence,
     deep_offset,
     distinct_hides_fanout,
     function_on_column,
@@ -35,6 +36,7 @@ RULES: Final[tuple[ModuleType, ...]] = (
     deep_offset,
     select_star,
     distinct_hides_fanout,
+    count_for_existence,
     order_by_random,
     n_plus_one,
     repeated_query,
