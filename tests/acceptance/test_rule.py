@@ -47,11 +47,7 @@ def test_pages_as_json(dbperf: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        (
-            "DBP109",
-            "there is no rule 'DBP109'; near it: DBP101 missing-index, DBP403 over-fetch, "
-            "DBP402 repeated-query",
-        ),
+        ("n-plus-1", "there is no rule 'n-plus-1'; near it: DBP401 n-plus-one"),
         ("missing-indices", "there is no rule 'missing-indices'; near it: DBP101 missing-index"),
         ("x\x1b[31my", r"there is no rule 'x\x1b[31my'; dbperf rule lists them"),
     ],
