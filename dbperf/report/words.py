@@ -110,7 +110,7 @@ def stake(recommendation: Recommendation, report: Report) -> str:
     if (least := sum(each.seconds_saved or 0.0 for each in recommendation.evidence)) and total > 0:
         percent = f"{least / total:.0%}" if least >= total / 100 else "under 1%"
         return f"can save at least {duration(least)} of the {duration(total)} captured ({percent}, estimated)"
-    if any(each.usage for each in recommendation.evidence):
+    if recommendation.code.startswith("DBP4"):
         return ""
     taken = {each.statement.fingerprint: each.statement.seconds for each in report.statements}
     shares = {each.fingerprint: each.saved_share for each in recommendation.evidence}

@@ -127,4 +127,4 @@ def _ddl(reading: Reading, ref: TableRef, text: str, *, suffix: bool) -> tuple[s
     if suffix:
         return (expression_index(reading, ref, f"reverse({text})", "text_pattern_ops"),)
     index = expression_index(reading, ref, text, "gin_trgm_ops", "gin")
-    return "CREATE EXTENSION IF NOT EXISTS pg_trgm", index
+    return "CREATE EXTENSION IF NOT EXISTS pg_trgm;", index
