@@ -59,9 +59,9 @@ def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
 def condition(node: exp.Expr, context: Context) -> str:
     """Note what a condition does with its columns; says why no B-tree serves it, "" if one can, or JOINED."""
     node = bared(node)
-    if node.args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
+    if _innermost(node).args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
         plain = node.copy()
-        plain.set("negate", None)
+        _innermost(plain).set("negate", None)
         # What stands in it still stands where it did.
         plain.parent, plain.arg_key = node.parent, node.arg_key
         return _negation(plain, context)
@@ -102,6 +102,11 @@ def _other(node: exp.Expr, context: Context) -> str:
                 return operator or "operator that no B-tree serves"
     context.expression(node, role)
     return operator or reason(node)
+
+
+def _innermost(node: exp.Expr) -> exp.Expr:
+    """Of LIKE … ESCAPE the LIKE."""
+    return node.this if isinstance(node, exp.Escape) else node
 
 
 def _negation(node: exp.Expr, context: Context) -> str:

@@ -58,6 +58,7 @@ EQ, RANGE, OTHER, JOIN = Role.EQUALITY, Role.RANGE, Role.OTHER, Role.JOIN
         ("a IS NOT NULL", ColumnUse(OTHER), ""),
         ("a <> $1", ColumnUse(OTHER, parameter=1), "negation"),
         ("a NOT LIKE 'x%'", ColumnUse(OTHER, literal="x%", conjunct=False), "negation"),
+        ("a NOT ILIKE '%x' ESCAPE '!'", ColumnUse(OTHER, literal="%x", conjunct=False), "negation"),
         ("a NOT IN ($1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
         ("NOT (a = $1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
         ("a @> $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
