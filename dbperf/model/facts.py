@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -193,13 +194,13 @@ class SetOperation:
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """How much a statement asks for: `score` 0 to 100, and how many of each of the `parts` there are.
+    """How much a statement asks for: `score` 0 to 100, and how many it has of each of the `parts`.
 
     See dbperf.statements.complexity for the parts and what they weigh.
     """
 
     score: int = 0
-    parts: tuple[tuple[str, int], ...] = ()
+    parts: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +258,6 @@ class StatementFacts:
     subqueries: tuple[SubqueryFacts, ...] = ()
     set_operations: tuple[SetOperation, ...] = ()
     ctes: tuple[str, ...] = ()
-    complexity: Complexity = Complexity()
+    complexity: Complexity = field(default_factory=Complexity)
     read_only: bool = False
     """Proven from the text: a query with no data-modifying part and no row lock. Functions are not judged."""

@@ -208,7 +208,7 @@ def _counts(value: Any, _kind: Any) -> tuple[tuple[str, int], ...]:
 def _complexity(value: Any, _kind: Any) -> Complexity:
     if type(value) is not dict or type(value.get("parts")) is not dict:
         raise ValueError("not a score and its parts")
-    parts = tuple((name, _count(points, int)) for name, points in value["parts"].items())
+    parts = {name: _count(count, int) for name, count in value["parts"].items()}
     return Complexity(_count(value.get("score"), int), parts)
 
 

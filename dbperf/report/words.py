@@ -296,7 +296,8 @@ def complexity(found: Complexity | None) -> str:
     """How much a statement asks for, and of what: `complexity 31 of 100: joins 3, conditions 5`."""
     if not found or not found.score:
         return ""
-    return f"complexity {found.score} of 100: " + ", ".join(f"{name} {count}" for name, count in found.parts)
+    parts = ", ".join(f"{name} {count}" for name, count in found.parts.items() if count)
+    return f"complexity {found.score} of 100: {parts}"
 
 
 def scored(found: Complexity | None) -> dict[str, Any] | None:

@@ -57,7 +57,7 @@ def complexity(
         "windows": sum(each.windows for each in selects),
         "conditions": conditions,
     }
-    return Complexity(_score(counts), tuple((name, count) for name, count in counts.items() if count))
+    return Complexity(_score(counts), counts)
 
 
 def _score(counts: Mapping[str, int]) -> int:

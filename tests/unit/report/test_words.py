@@ -137,6 +137,6 @@ def test_costs_are_summed_by_their_unit_and_never_where_times_are_known(
 
 
 def test_complexity_names_what_it_is_made_of() -> None:
-    found = Complexity(31, (("joins", 3), ("conditions", 5)))
+    found = Complexity(31, {"joins": 3, "windows": 0, "conditions": 5})
     assert complexity(found) == "complexity 31 of 100: joins 3, conditions 5"
     assert complexity(Complexity()) == complexity(None) == ""

@@ -40,7 +40,7 @@ def score(sql: str) -> int:
 )
 def test_parts(sql: str, parts: tuple[tuple[str, int], ...]) -> None:
     facts = analyze_statement(sql)
-    assert facts.complexity.parts == parts
+    assert {name: count for name, count in facts.complexity.parts.items() if count} == dict(parts)
 
 
 def test_the_scale() -> None:
@@ -48,7 +48,7 @@ def test_the_scale() -> None:
     assert score("SELECT a FROM t WHERE id = $1") == 2
     page = "SELECT * FROM o JOIN c ON c.id = o.c JOIN i ON i.o = o.id WHERE o.s = $1 ORDER BY o.id LIMIT 20"
     assert 15 <= score(page) <= 25
-    many = " UNION ALL ".join(["SELECT count(*) FROM t WHERE a = 1"] * 200)
+    many = " UNION ALL ".join(["SELECT count(*) FROM t WHERE a = 1"] * 50)
     assert score(many) == 99
     assert analyze_statement("CREATE TABLE t (a int)").complexity == Complexity()
 
