@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.kept import keep
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
-from dbperf.advice.selection import Selection, selection, told
+from dbperf.advice.selection import Selection, is_ignored, selection, told
 from dbperf.advice.statements import on_statements
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.usage import on_usage
@@ -137,7 +138,8 @@ def _analyze(
         advice = _unproven(subjects, catalog, workload)
     used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
     ours = replace(workload, statements=tuple(statements), figures=figures)
-    found = [*advice.recommendations, *on_usage(ours, used), *on_statements(ours, used, catalog)]
+    ignored = partial(is_ignored, chosen=chosen)
+    found = [*advice.recommendations, *on_usage(ours, used), *on_statements(ours, used, catalog, ignored)]
     kept, left_out = told(found, statements, chosen)
     advice = replace(advice, recommendations=_ranked(kept, subjects))
     return Report(

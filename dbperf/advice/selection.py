@@ -69,16 +69,18 @@ def _without(
     evidence = tuple(
         each
         for each in finding.evidence
-        if not _ignored(finding.code, statements.get(each.fingerprint), chosen.ignore)
+        if not is_ignored(finding.code, statements.get(each.fingerprint), chosen)
     )
-    if not evidence and (finding.evidence or _ignored(finding.code, None, chosen.ignore)):
+    if not evidence and (finding.evidence or is_ignored(finding.code, None, chosen)):
         return None
     if len(evidence) == len(finding.evidence):
         return finding
     return replace(finding, evidence=evidence, statements=tuple(each.fingerprint for each in evidence))
 
 
-def _ignored(code: str, statement: Statement | None, entries: Sequence[str]) -> bool:
+def is_ignored(code: str, statement: Statement | None, chosen: Selection) -> bool:
+    """Whether a rule is left out: everywhere, or for this statement."""
+    entries = chosen.ignore
     anywhere = [each for each in entries if "@" not in each]
     if _is_of(code, anywhere):
         return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Final
 
@@ -19,21 +21,52 @@ from dbperf.report.format import duration, plural
 RULES: Final = tuple(each for each in rules.RULES if each.CODE.startswith("DBP3"))
 
 Found = tuple[Reading, Finding]
+Ignored = Callable[[str, Statement], bool]
+"""Whether a rule, by its code, is to be left out for a statement."""
 
 
 def on_statements(
-    workload: Workload, uses: Sequence[tuple[Statement, StatementFacts]], catalog: Catalog | None = None
+    workload: Workload,
+    uses: Sequence[tuple[Statement, StatementFacts]],
+    catalog: Catalog | None = None,
+    ignored: Ignored = lambda _code, _statement: False,
 ) -> tuple[Recommendation, ...]:
-    """What the rules find in statements with their facts, what took most time first."""
+    """What the rules find in statements with their facts, what took most time first.
+
+    A statement for which a rule is `ignored` has no part in a finding that others have too.
+    """
     found: dict[tuple[ModuleType, str], list[Found]] = {}
     for statement, facts in uses:
         reading = Reading(statement, facts, catalog)
         for rule in RULES if facts.parsed else ():
-            for finding in rule.read(reading):
+            for finding in _read(rule, reading):
                 found.setdefault((rule, finding.key or statement.fingerprint), []).append((reading, finding))
-    advised = [_recommendation(rule, key, group, workload) for (rule, key), group in found.items()]
+    advised = [
+        _recommendation(rule, key, _heard(rule, group, ignored) or group, workload)
+        for (rule, key), group in found.items()
+    ]
     seconds = {each.fingerprint: each.seconds for each in workload.statements}
     return tuple(sorted(advised, key=lambda each: -sum(seconds.get(of, 0.0) for of in each.statements)))
+
+
+def _heard(rule: ModuleType, group: Sequence[Found], ignored: Ignored) -> list[Found]:
+    return [each for each in group if not ignored(rule.CODE, each[0].statement)]
+
+
+def _read(rule: ModuleType, reading: Reading) -> Sequence[Finding]:
+    """What a rule finds in a statement. One that fails on a text that nobody thought of says so on the log,
+    once, and the others go on.
+    """
+    try:
+        return tuple(rule.read(reading))
+    except Exception as failure:  # noqa: BLE001  whatever it is, the rest of the report is worth having
+        _say_once(rule.CODE, type(failure).__name__)
+        return ()
+
+
+@functools.cache
+def _say_once(code: str, name: str) -> None:
+    logging.getLogger("dbperf").warning("rule %s failed on a statement (%s)", code, name)
 
 
 def _recommendation(rule: ModuleType, key: str, group: Sequence[Found], workload: Workload) -> Recommendation:

@@ -48,7 +48,8 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
     if context is not None and (asked := context.execution_options.get("dbperf_ignore")):
-        slot.ignored = asked if isinstance(asked, str) else ",".join(map(str, asked))
+        several = isinstance(asked, list | tuple | set | frozenset)
+        slot.ignored = ",".join(map(str, asked)) if several else str(asked)
     if _is_orm(context):
         _note_loads(slot, context)
 

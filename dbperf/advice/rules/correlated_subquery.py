@@ -34,6 +34,7 @@ from collections.abc import Iterator
 from dbperf.advice.reading import Finding, Reading
 from dbperf.advice.rows import FEW, label, many, per_call
 from dbperf.model.facts import ColumnRef, Role, SelectFacts, SubqueryFacts
+from dbperf.model.index import quoted
 
 CODE, SLUG = "DBP315", "correlated-subquery"
 _EXISTENCE = re.compile(r"(?:(?:>|<>|!=|=) 0|>= 1|< 1)")
@@ -104,7 +105,7 @@ def _searched(reading: Reading, inside: SelectFacts) -> list[ColumnRef]:
 
 
 def _fix(subquery: SubqueryFacts, around: SelectFacts, inside: SelectFacts, named: str, keys: str) -> str:
-    source = named if len(inside.tables) == 1 else "…"
+    source = quoted(named) if len(inside.tables) == 1 else "…"
     if inside.aggregates:
         value = f"{inside.aggregates[0]}(…)"
         if subquery.clause == "where" and {ref.name for ref in around.tables} == {named}:

@@ -18,6 +18,7 @@ a parameter and no value was captured it is silent, and about small tables.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import log10
 from statistics import fmean
 
 from dbperf.advice.reading import Finding, Reading
@@ -34,13 +35,18 @@ def read(reading: Reading) -> Iterator[Finding]:
         if skipped >= DEEP and not reading.small(select.tables):
             named = ", ".join(ref.name for ref in select.tables) or "the rows"
             yield Finding(
-                title=f"{named}: {skipped:,.0f} rows are read and thrown away by OFFSET",
+                title=f"{named}: {_about(skipped)} rows are read and thrown away by OFFSET",
                 why="all rows before a page are found and sorted again for each page",
                 fix=_fix(reading, select),
                 tables=select.tables,
                 assumed="" if reading.catalog else f"that {named} has so many rows",
                 risk="pages can then be turned, but not chosen by number",
             )
+
+
+def _about(rows: float) -> str:
+    """An order of magnitude: what was captured is not shown."""
+    return f"more than {10 ** int(log10(rows)):,}"
 
 
 def _skipped(reading: Reading, offset: Bound) -> float:

@@ -19,6 +19,8 @@ id IN (SELECT …)`.
 How long a list is, is known from the text: SQLAlchemy's `IN` is expanded per execution, and statements that
 differ in the length of a list are one, of which one text was kept. So a long list may go unseen where a
 short one came first.
+
+It is silent about the lists of `selectinload`, which SQLAlchemy writes, 500 keys at a time.
 """
 
 from __future__ import annotations
@@ -31,13 +33,20 @@ from dbperf.model.facts import FilterFacts
 CODE, SLUG = "DBP316", "huge-in-list"
 HUGE, VERY_LARGE = 100, 5_000
 """Items from which on a list is told of, and from which on a join may be better than an array."""
+_LOADED_AT_ONCE = 500
 
 
 def read(reading: Reading) -> Iterator[Finding]:
     """A finding for each long list of IN or NOT IN."""
     for each in reading.facts.filters:
-        if each.items >= HUGE and each.operator in {"in", "not in"}:
+        written = each.operator in {"in", "not in"} and not _by_a_loader(each)
+        if each.items >= HUGE and written:
             yield _finding(reading, each)
+
+
+def _by_a_loader(condition: FilterFacts) -> bool:
+    """Whether the ORM loads a relationship so, its own way and in parts of its own size."""
+    return condition.items == _LOADED_AT_ONCE
 
 
 def _finding(reading: Reading, condition: FilterFacts) -> Finding:

@@ -13,7 +13,7 @@ It is silent where any rows will do, or no choice is made:
 
 - LIMIT 0, and LIMIT 1 without an OFFSET, which is how `.first()` asks for the one row that there is; of a
   LIMIT that is a parameter, where no more than a row a call came, or nobody knows, unless there is an
-  OFFSET;
+  OFFSET (in SQLite also then: SQLAlchemy sends it one behind every LIMIT);
 - subqueries of EXISTS, IN, ANY and ALL, statements that write (batches), row locks (queues), TABLESAMPLE,
   window functions, which sort;
 - where a unique key is looked up, or all is aggregated: one row comes;
@@ -65,7 +65,9 @@ def _chooses(reading: Reading, select: SelectFacts) -> bool:
     if select.limit.number is not None:
         return select.limit.number > 1 or (select.limit.number == 1 and select.offset is not None)
     came = per_call(reading.statement) if select.scope == 0 else None
-    return select.offset is not None or (came or 0) > 1
+    # SQLAlchemy sends SQLite an OFFSET behind every LIMIT.
+    paged = select.offset is not None and reading.statement.dialect != "sqlite"
+    return paged or (came or 0) > 1
 
 
 def _key(table: Table) -> tuple[str, ...]:

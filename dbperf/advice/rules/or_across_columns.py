@@ -9,6 +9,7 @@ joined: all of both is joined, and then looked at. Write two queries, each with 
 
 in SQLAlchemy `union(query.where(User.email == x), query.where(Order.number == x))`. UNION drops rows that
 are alike, so select a key of each table; or use UNION ALL, and leave out of the second what the first has.
+It is silent where the rows are grouped, counted, locked or written: that is another query then.
 
 *Columns of one table, of which one has no index*: the indexes on the others are of no use, for the rows of
 that one have to be looked for in the whole table. Give it an index; PostgreSQL and SQLite join the rows that
@@ -48,7 +49,7 @@ def read(reading: Reading) -> Iterator[Finding]:
             if not branches or not all(branches) or _unimportant(reading, refs, each.scope):
                 continue
             tables = [{column.table for column in branch} for branch in branches]
-            if len(refs) > 1 and not set.intersection(*tables) and _inner(reading, each.scope):
+            if len(refs) > 1 and not set.intersection(*tables) and _divides(reading, each.scope):
                 yield _across(reading, each, refs)
             elif len(refs) == 1 and (bare := _unindexed(reading, branches)):
                 yield _within(each, refs[0], bare)
@@ -89,8 +90,14 @@ def _unimportant(reading: Reading, refs: list[TableRef], scope: int) -> bool:
     return not refs or reading.small(refs) or any(narrowed(reading, ref, scope) for ref in refs)
 
 
-def _inner(reading: Reading, scope: int) -> bool:
-    return all(join.kind == "inner" for join in reading.facts.joins if join.scope == scope)
+def _divides(reading: Reading, scope: int) -> bool:
+    """Whether two queries joined by UNION give the same rows: of a UNION nothing is grouped, counted, locked
+    or written.
+    """
+    select = reading.facts.selects[scope]
+    whole = select.grouped or select.aggregates or select.windows or select.locks
+    inner = all(join.kind == "inner" for join in reading.facts.joins if join.scope == scope)
+    return inner and not whole and reading.facts.kind == "select"
 
 
 def _unindexed(reading: Reading, branches: Iterable[Branch]) -> list[ColumnRef]:
@@ -107,7 +114,8 @@ def _across(reading: Reading, condition: FilterFacts, refs: list[TableRef]) -> F
         title=f"{condition.sql}: no index serves an OR over columns of {named}",
         why=f"all of {named} is joined before the condition is judged",
         fix="two queries, one for each side of the OR, joined by UNION; in SQLAlchemy "
-        "union(query.where(…), query.where(…)). It drops rows that are alike: select a key of each table",
+        "union(query.where(…), query.where(…)). It drops rows that are alike: select a key of each table; "
+        "ORDER BY and LIMIT go behind the UNION",
         tables=tuple(refs),
         assumed="" if reading.catalog else f"that {named} are large, and few of their rows match",
     )

@@ -19,6 +19,9 @@ SELECT c.id FROM client c JOIN parcel p ON p.client_id = c.id WHERE c.kind = 1 O
 SELECT c.id FROM client c JOIN parcel p ON p.client_id = c.id WHERE c.id = 5 AND (c.email = 'x' OR p.number = 'x');
 SELECT c.id FROM client c LEFT JOIN parcel p ON p.client_id = c.id WHERE p.id IS NULL OR p.number = 'x';
 SELECT c.id FROM client c JOIN parcel p ON p.client_id = c.id WHERE (c.email = 'x' AND p.number = 'y') OR (c.email = 'z' AND p.number = 'x');
+SELECT count(*) FROM client c JOIN parcel p ON p.client_id = c.id WHERE c.email = 'x' OR p.number = 'x';
+SELECT c.id FROM client c JOIN parcel p ON p.client_id = c.id WHERE c.email = 'x' OR p.number = 'x' FOR UPDATE;
+UPDATE client c SET kind = 1 FROM parcel p WHERE p.client_id = c.id AND (c.email = 'x' OR p.number = 'x');
 -- expect
 statement 1
 client.phone

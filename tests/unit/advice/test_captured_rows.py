@@ -10,6 +10,7 @@ import pytest
 from dbperf.advice.reading import Reading
 from dbperf.advice.rules import (
     correlated_subquery,
+    huge_in_list,
     limit_without_order,
     unbounded_result,
     write_without_where,
@@ -47,6 +48,20 @@ COUNTED = "SELECT u.id, (SELECT count(*) FROM orders o WHERE o.user_id = u.id) F
 def test_rows_a_call(rule: ModuleType, sql: str, calls: int, rows: int, found: bool) -> None:
     statement = replace(given(sql, "postgresql"), calls=calls, rows=rows)
     assert bool(list(rule.read(Reading(statement, analyze_statement(sql))))) is found
+
+
+@pytest.mark.parametrize(("rows", "found"), [(3, False), (30, True)])
+def test_the_offset_that_sqlalchemy_sends_sqlite_makes_no_page(rows: int, found: bool) -> None:
+    sql = "SELECT name FROM users WHERE city = ? LIMIT ? OFFSET ?"
+    statement = replace(given(sql, "sqlite"), calls=3, rows=rows)
+    facts = analyze_statement(statement.sql, "sqlite")
+    assert bool(list(limit_without_order.read(Reading(statement, facts)))) is found
+
+
+@pytest.mark.parametrize(("items", "found"), [(99, False), (100, True), (500, False), (501, True)])
+def test_a_list_of_500_is_of_a_loader(items: int, found: bool) -> None:
+    sql = f"SELECT id FROM posts WHERE user_id IN ({', '.join(f'${n}' for n in range(1, items + 1))})"
+    assert bool(list(huge_in_list.read(Reading(given(sql, "postgresql"), analyze_statement(sql))))) is found
 
 
 def test_rows_that_nobody_reads_are_told_elsewhere() -> None:
