@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -114,6 +117,56 @@ def test_compiled_code_is_stopped_too() -> None:
     # One call into C, which no signal handler of Python's could interrupt.
     with pytest.raises(StatementError, match="50 ms"):
         within_budget(pow, (7, 10**8), ())
+
+
+class AlarmError(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm")
+@pytest.mark.parametrize("raised", [AlarmError, TimeoutError, KeyboardInterrupt])
+def test_what_interrupts_a_question_leaves_no_answer_to_the_next(raised: type[BaseException]) -> None:
+    def interrupt(*_: object) -> None:
+        raise raised
+
+    chance = random.Random(7)
+    interrupted = 0
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(25):
+            assert within_budget(divmod, (number, 7), (1, 1)) == divmod(number, 7)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.01))
+                within_budget(sum, (range(chance.randrange(400_000)), number), ((),))
+                time.sleep(1)
+            except raised:
+                interrupted += 1
+            assert within_budget(divmod, (number, 3), (1, 1)) == divmod(number, 3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted == 25
+
+
+def test_an_answer_with_another_number_is_none() -> None:
+    assert within_budget(int, ("1",), ()) == 1
+    stdin = confined._kept[0].stdin
+    assert stdin
+    stdin.write(bytes(8) + pickle.dumps((0, int, ("2",))))
+    with pytest.raises(StatementError, match="process"):
+        within_budget(int, ("3",), ())
+    assert not confined._kept
+    assert within_budget(int, ("3",), ()) == 3
+
+
+def test_where_no_thread_can_watch_a_heavy_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Thread.start", refuse)
+        assert "process" in analyze_statement(LONG_LIST).reason
+    assert analyze_statement(LONG_LIST).parsed
 
 
 PROGRAM = """
