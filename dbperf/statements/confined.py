@@ -51,6 +51,8 @@ _lock = threading.Lock()  # of all below
 _answers: dict[bytes, Any] = {}
 _kept: list[subprocess.Popen[bytes]] = []
 _numbers = count(1)
+# What `sys.executable` named and did not answer: a program that embeds Python, say.
+_other_programs: set[str] = set()
 
 
 def on_own_stack(function: Callable[[], _T]) -> _T:
@@ -105,22 +107,31 @@ def _asked(question: bytes, rehearsal: bytes) -> Any:
 
 
 def _start(rehearsal: bytes) -> None:
+    """A new process, which has answered once. A program that did not is not started again from here."""
     _end()
-    _kept.append(_process())
-    if isinstance(_answer(rehearsal, START_SECONDS), _Late):
-        raise _SilentError(_NO_PROCESS)
+    executable = sys.executable
+    # A frozen program is its own executable: it would be started again, with whatever that does.
+    if getattr(sys, "frozen", False) or not executable or executable in _other_programs:
+        raise StatementError(_NO_PROCESS)
+    _kept.append(_process(executable))
+    try:
+        if isinstance(_answer(rehearsal, START_SECONDS), _Late):
+            raise _SilentError(_NO_PROCESS)
+    except _SilentError:
+        _other_programs.add(executable)
+        raise
 
 
-def _process() -> subprocess.Popen[bytes]:
+def _process(executable: str) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", worker.__file__, *map(str, sys.path)],
+            [executable, "-I", "-S", worker.__file__, *map(str, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # sqlglot logs what it cannot read, literals too
             start_new_session=True,  # Ctrl-C is for the program that runs
         )
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
         if _of_a_handler(error):
             raise
         raise StatementError(_NO_PROCESS) from None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -41,6 +42,7 @@ ORDINARY = [
 @pytest.fixture(autouse=True)
 def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confined, "_answers", {})
+    monkeypatch.setattr(confined, "_other_programs", set())
 
 
 def at_depth(frames: int, function: Callable[[], T]) -> T:
@@ -80,12 +82,62 @@ def test_a_thread_that_cannot_start_is_done_without(monkeypatch: pytest.MonkeyPa
     assert on_own_stack(lambda: 5) == 5
 
 
-def test_without_a_process_a_heavy_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("executable", ["/nowhere/python", "/no\0where", "", None, 5])
+def test_without_a_process_a_heavy_statement_is_refused(
+    executable: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     confined._end()
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", executable)
     assert "process" in analyze_statement(LONG_LIST).reason
-    monkeypatch.setattr(sys, "executable", "/bin/true")  # uWSGI and the like: no Python behind the name
+
+
+def application(folder: Path) -> tuple[str, Path]:
+    """A program that is no Python, and what it writes a line to each time that it starts."""
+    program, starts = folder / "application", folder / "starts"
+    program.write_text(f"#!/bin/sh\necho started >> '{starts}'\necho what the application prints\n")
+    program.chmod(0o755)
+    return str(program), starts
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's script")
+def test_a_program_that_embeds_python_is_started_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confined._end()
+    program, starts = application(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", program)
+        for _ in range(3):
+            assert "process" in analyze_statement(LONG_LIST).reason
+    assert starts.read_text() == "started\n"
+    assert analyze_statement(LONG_LIST).parsed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's script")
+def test_a_frozen_program_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    program, starts = application(tmp_path)
+    monkeypatch.setattr(sys, "executable", program)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert "process" in analyze_statement(LONG_LIST).reason
+    assert not starts.exists()
+
+
+def test_a_slow_rehearsal_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    monkeypatch.setattr(confined, "PATIENCE_SECONDS", 0.5)
+    within_budget(time.sleep, (0,), (0.8,))
+    assert confined._kept
+
+
+def test_a_program_that_never_answers_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    monkeypatch.setattr(confined, "START_SECONDS", 0.2)
+    for _ in range(2):
+        with pytest.raises(StatementError, match="process"):
+            within_budget(time.sleep, (0,), (60,))
+    assert confined._other_programs == {sys.executable}
+    assert not confined._kept
 
 
 def test_the_first_answer_stands() -> None:
