@@ -171,6 +171,23 @@ def test_compiled_code_is_stopped_too() -> None:
         within_budget(pow, (7, 10**8), ())
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no CPU timer")
+@pytest.mark.parametrize("how", ["blocked", "ignored"])
+def test_the_program_s_own_use_of_the_signal_is_not_the_worker_s(how: str) -> None:
+    confined._end()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPROF] if how == "blocked" else [])
+    handler = signal.signal(signal.SIGPROF, signal.SIG_IGN if how == "ignored" else signal.SIG_DFL)
+    try:
+        assert within_budget(int, ("7",), ()) == 7
+        process = confined._kept[0]
+        with pytest.raises(StatementError, match="50 ms"):
+            within_budget(pow, (7, 10**8), (1, 1))
+        assert process.returncode == -signal.SIGPROF  # not by the clock on the wall
+    finally:
+        signal.signal(signal.SIGPROF, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class AlarmError(Exception):
     pass
 
