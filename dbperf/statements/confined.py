@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from io import BufferedReader, BufferedWriter
+from itertools import count
 from typing import Any, TypeVar
 
 from dbperf.errors import StatementError
@@ -41,10 +42,17 @@ class _Late:
     """In the place of an answer that did not come in time."""
 
 
-_lock = threading.Lock()  # of the two below
+class _SilentError(StatementError):
+    """The process ended, and not for its time, or said what is no answer to what it was asked."""
+
+
+_lock = threading.Lock()  # of all below
 # What takes nearly all of the budget would be read one time and refused the next: the first answer stands.
 _answers: dict[bytes, Any] = {}
 _kept: list[subprocess.Popen[bytes]] = []
+_numbers = count(1)
+# What `sys.executable` named and did not answer: a program that embeds Python, say.
+_other_programs: set[str] = set()
 
 
 def on_own_stack(function: Callable[[], _T]) -> _T:
@@ -78,10 +86,7 @@ def within_budget(function: Callable[..., _T], arguments: tuple[Any, ...], rehea
     with _lock:
         answer = _answers.get(key)
         if answer is None:
-            if not _kept or _kept[0].poll() is not None:
-                _start()
-                _answer(pickle.dumps((0, function, rehearsal)), START_SECONDS)
-            answer = _answers[key] = _answer(question, PATIENCE_SECONDS)
+            answer = _answers[key] = _asked(question, pickle.dumps((0, function, rehearsal)))
             if len(_answers) > MOST_ANSWERS:
                 del _answers[next(iter(_answers))]
     if isinstance(answer, _Late):
@@ -90,41 +95,95 @@ def within_budget(function: Callable[..., _T], arguments: tuple[Any, ...], rehea
     return told
 
 
-def _start() -> None:
-    _end()
+def _asked(question: bytes, rehearsal: bytes) -> Any:
+    """The answer, of a new process if there is none. However else this ends, none is kept."""
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-I", "-S", worker.__file__, *map(str, sys.path)],
+        if not _kept or _kept[0].poll() is not None:
+            _start(rehearsal)
+        return _answer(question, PATIENCE_SECONDS)
+    except BaseException:  # a signal's handler may raise anywhere: an answer may be left unread
+        _end()
+        raise
+
+
+def _start(rehearsal: bytes) -> None:
+    """A new process, which has answered once. A program that did not is not started again from here."""
+    _end()
+    executable = sys.executable
+    # A frozen program is its own executable: it would be started again, with whatever that does.
+    if getattr(sys, "frozen", False) or not executable or executable in _other_programs:
+        raise StatementError(_NO_PROCESS)
+    _kept.append(_process(executable))
+    try:
+        if isinstance(_answer(rehearsal, START_SECONDS), _Late):
+            raise _SilentError(_NO_PROCESS)
+    except _SilentError:
+        _other_programs.add(executable)
+        raise
+
+
+def _process(executable: str) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own program
+            [executable, "-I", "-S", worker.__file__, *map(str, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # sqlglot logs what it cannot read, literals too
             start_new_session=True,  # Ctrl-C is for the program that runs
         )
-    except OSError:
+    except (OSError, TypeError, ValueError) as error:
+        if _of_a_handler(error):
+            raise
         raise StatementError(_NO_PROCESS) from None
-    _kept.append(process)
 
 
 def _answer(question: bytes, patience: float) -> Any:
-    """What the process says; `_Late` if it was stopped. Raises StatementError if it ended otherwise."""
+    """What the process says; `_Late` if it was stopped. Raises `_SilentError` if it ended otherwise.
+
+    Question and answer have a number, so that an answer that was left unread is never taken for the next.
+    """
     process = _kept[0]
     assert process.stdin
     assert process.stdout
-    overdue = threading.Timer(patience, process.kill)
+    number = next(_numbers).to_bytes(worker.NUMBER_BYTES, "big")
+    late = threading.Event()
+    overdue = threading.Timer(patience, _stop, (process, late))
     overdue.daemon = True
-    overdue.start()
     try:
-        process.stdin.write(question)
+        _begin(overdue)
+        process.stdin.write(number + question)
         process.stdin.flush()
+        if process.stdout.read(len(number)) != number:
+            raise EOFError
         return pickle.load(process.stdout)  # noqa: S301 - from our own process
-    except (OSError, EOFError, pickle.UnpicklingError):
-        late = overdue.finished.is_set()
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        if _of_a_handler(error):
+            raise
         _end()
-        if late or process.returncode == -_SIGPROF:
+        if late.is_set() or process.returncode == -_SIGPROF:
             return _Late()
-        raise StatementError(_NO_PROCESS) from None
+        raise _SilentError(_NO_PROCESS) from None
     finally:
         overdue.cancel()
+
+
+def _begin(overdue: threading.Timer) -> None:
+    try:
+        overdue.start()
+    except RuntimeError as error:
+        if isinstance(error, RecursionError):  # is tried again, on a stack of its own
+            raise
+        raise StatementError(_NO_PROCESS) from None  # no thread can start: nothing would end a long call
+
+
+def _stop(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()  # first: the end of the process is what is looked for
+    process.kill()
+
+
+def _of_a_handler(error: Exception) -> bool:
+    """Whether it is the program's own timeout, which a signal's handler raised in the midst of this."""
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def _end() -> None:

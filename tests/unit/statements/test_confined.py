@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
+import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -38,6 +42,7 @@ ORDINARY = [
 @pytest.fixture(autouse=True)
 def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(confined, "_answers", {})
+    monkeypatch.setattr(confined, "_other_programs", set())
 
 
 def at_depth(frames: int, function: Callable[[], T]) -> T:
@@ -77,12 +82,62 @@ def test_a_thread_that_cannot_start_is_done_without(monkeypatch: pytest.MonkeyPa
     assert on_own_stack(lambda: 5) == 5
 
 
-def test_without_a_process_a_heavy_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("executable", ["/nowhere/python", "/no\0where", "", None, 5])
+def test_without_a_process_a_heavy_statement_is_refused(
+    executable: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     confined._end()
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", executable)
     assert "process" in analyze_statement(LONG_LIST).reason
-    monkeypatch.setattr(sys, "executable", "/bin/true")  # uWSGI and the like: no Python behind the name
+
+
+def application(folder: Path) -> tuple[str, Path]:
+    """A program that is no Python, and what it writes a line to each time that it starts."""
+    program, starts = folder / "application", folder / "starts"
+    program.write_text(f"#!/bin/sh\necho started >> '{starts}'\necho what the application prints\n")
+    program.chmod(0o755)
+    return str(program), starts
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's script")
+def test_a_program_that_embeds_python_is_started_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confined._end()
+    program, starts = application(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", program)
+        for _ in range(3):
+            assert "process" in analyze_statement(LONG_LIST).reason
+    assert starts.read_text() == "started\n"
+    assert analyze_statement(LONG_LIST).parsed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's script")
+def test_a_frozen_program_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    program, starts = application(tmp_path)
+    monkeypatch.setattr(sys, "executable", program)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert "process" in analyze_statement(LONG_LIST).reason
+    assert not starts.exists()
+
+
+def test_a_slow_rehearsal_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    monkeypatch.setattr(confined, "PATIENCE_SECONDS", 0.5)
+    within_budget(time.sleep, (0,), (0.8,))
+    assert confined._kept
+
+
+def test_a_program_that_never_answers_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    confined._end()
+    monkeypatch.setattr(confined, "START_SECONDS", 0.2)
+    for _ in range(2):
+        with pytest.raises(StatementError, match="process"):
+            within_budget(time.sleep, (0,), (60,))
+    assert confined._other_programs == {sys.executable}
+    assert not confined._kept
 
 
 def test_the_first_answer_stands() -> None:
@@ -114,6 +169,73 @@ def test_compiled_code_is_stopped_too() -> None:
     # One call into C, which no signal handler of Python's could interrupt.
     with pytest.raises(StatementError, match="50 ms"):
         within_budget(pow, (7, 10**8), ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no CPU timer")
+@pytest.mark.parametrize("how", ["blocked", "ignored"])
+def test_the_program_s_own_use_of_the_signal_is_not_the_worker_s(how: str) -> None:
+    confined._end()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGPROF] if how == "blocked" else [])
+    handler = signal.signal(signal.SIGPROF, signal.SIG_IGN if how == "ignored" else signal.SIG_DFL)
+    try:
+        assert within_budget(int, ("7",), ()) == 7
+        process = confined._kept[0]
+        with pytest.raises(StatementError, match="50 ms"):
+            within_budget(pow, (7, 10**8), (1, 1))
+        assert process.returncode == -signal.SIGPROF  # not by the clock on the wall
+    finally:
+        signal.signal(signal.SIGPROF, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class AlarmError(Exception):
+    pass
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no alarm")
+@pytest.mark.parametrize("raised", [AlarmError, TimeoutError, KeyboardInterrupt])
+def test_what_interrupts_a_question_leaves_no_answer_to_the_next(raised: type[BaseException]) -> None:
+    def interrupt(*_: object) -> None:
+        raise raised
+
+    chance = random.Random(7)
+    interrupted = 0
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for number in range(25):
+            assert within_budget(divmod, (number, 7), (1, 1)) == divmod(number, 7)
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0001, 0.01))
+                within_budget(sum, (range(chance.randrange(400_000)), number), ((),))
+                time.sleep(1)
+            except raised:
+                interrupted += 1
+            assert within_budget(divmod, (number, 3), (1, 1)) == divmod(number, 3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupted == 25
+
+
+def test_an_answer_with_another_number_is_none() -> None:
+    assert within_budget(int, ("1",), ()) == 1
+    stdin = confined._kept[0].stdin
+    assert stdin
+    stdin.write(bytes(8) + pickle.dumps((0, int, ("2",))))
+    with pytest.raises(StatementError, match="process"):
+        within_budget(int, ("3",), ())
+    assert not confined._kept
+    assert within_budget(int, ("3",), ()) == 3
+
+
+def test_where_no_thread_can_watch_a_heavy_statement_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Thread.start", refuse)
+        assert "process" in analyze_statement(LONG_LIST).reason
+    assert analyze_statement(LONG_LIST).parsed
 
 
 PROGRAM = """
