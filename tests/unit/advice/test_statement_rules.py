@@ -52,6 +52,9 @@ def large(*columns: Column, indexes: tuple[Index, ...] = ()) -> Table:
     )
 
 
+_EMAILS = catalog_of(large(Column("email", "text")))
+
+
 @pytest.mark.parametrize(
     ("rule", "sql"),
     [
@@ -140,6 +143,43 @@ def test_a_trigram_index_serves_a_pattern() -> None:
     catalog = catalog_of(large(Column("name", "text"), indexes=(trigrams,)))
     assert not read(leading_wildcard, "SELECT 1 FROM t WHERE lower(t.name) LIKE '%x%'", catalog=catalog)
     assert read(leading_wildcard, "SELECT 1 FROM t WHERE name LIKE '%x%'", catalog=catalog)
+
+
+def test_an_index_for_equality_and_one_for_a_pattern() -> None:
+    found = [
+        *read(function_on_column, "SELECT 1 FROM t WHERE lower(email) = $1", catalog=_EMAILS),
+        *read(function_on_column, "SELECT 1 FROM t WHERE lower(email) LIKE 'a%'", catalog=_EMAILS),
+    ]
+    assert [finding.key for finding in found] == ["t.lower(email)", "t.lower(email) text_pattern_ops"]
+    assert len({finding.ddl[0].split(" ON ")[0] for finding in found}) == 2
+    assert 'text("(lower(email)) text_pattern_ops")' in found[1].fix
+
+
+def test_a_text_as_a_number_may_find_more() -> None:
+    catalog = catalog_of(large(Column("n", "integer")))
+    (parameter,) = read(function_on_column, "SELECT 1 FROM t WHERE n::text = $1", catalog=catalog)
+    (literal,) = read(function_on_column, "SELECT 1 FROM t WHERE n::text = '7'", catalog=catalog)
+    assert "007" in parameter.risk
+    assert not literal.risk
+
+
+@pytest.mark.parametrize(
+    ("condition", "found", "risk"),
+    [
+        ("n = 5.0", True, False),
+        ("n = 1.5", False, False),
+        ("n > 1e-3", False, False),
+        ("n = CAST('1.5' AS numeric)", False, False),
+        ("n BETWEEN 1.0 AND 2.5", False, False),
+        ("n = $1::NUMERIC", True, True),
+        ("n IN (1.0, 2.0)", True, False),
+    ],
+)
+def test_a_fraction_is_not_made_an_integer(condition: str, found: bool, risk: bool) -> None:
+    catalog = catalog_of(large(Column("n", "integer"), indexes=(Index("ix", ("n",)),)))
+    findings = read(implicit_cast, f"SELECT 1 FROM t WHERE {condition}", catalog=catalog)
+    assert bool(findings) is found
+    assert any(finding.risk for finding in findings) is risk
 
 
 def test_citext_is_converted_to_text() -> None:
