@@ -23,8 +23,9 @@ from dbperf.advice.rules import (
     or_across_columns,
     select_star,
 )
+from dbperf.advice.statements import on_statements
 from dbperf.model.catalog import Catalog, Column, Index, Table
-from dbperf.model.workload import Sample
+from dbperf.model.workload import Sample, Workload
 from dbperf.statements import analyze_statement
 from dbperf.workload.sources.sql_files import given
 
@@ -180,6 +181,14 @@ def test_a_fraction_is_not_made_an_integer(condition: str, found: bool, risk: bo
     findings = read(implicit_cast, f"SELECT 1 FROM t WHERE {condition}", catalog=catalog)
     assert bool(findings) is found
     assert any(finding.risk for finding in findings) is risk
+
+
+def test_a_risk_of_one_statement_is_told_of_all() -> None:
+    catalog = catalog_of(large(Column("n", "integer"), indexes=(Index("ix", ("n",)),)))
+    asked = [given(f"SELECT 1 FROM t WHERE n = {value}", "postgresql") for value in ("5.0", "$1::NUMERIC")]
+    facts = [(each, analyze_statement(each.sql, "postgresql")) for each in asked]
+    (advised,) = on_statements(Workload(tuple(asked)), facts, catalog)
+    assert "rounded" in advised.risk
 
 
 def test_citext_is_converted_to_text() -> None:
