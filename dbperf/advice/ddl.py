@@ -51,7 +51,8 @@ def expression_index(reading: Reading, ref: TableRef, text: str, opclass: str = 
     on = f"{quoted(ref.schema)}.{quoted(ref.name)}" if ref.schema else quoted(ref.name)
     key = text if re.fullmatch(r"\w+(\([^()]*\))?", text) else f"({text})"
     using, rest = f" USING {method}" if method else "", f" {opclass}" if opclass else ""
-    return f"{kind} {quoted(expression_name(ref, f'{text} {method}'))} ON {on}{using} ({key}{rest});"
+    name = expression_name(ref, f"{text} {method or opclass}")
+    return f"{kind} {quoted(name)} ON {on}{using} ({key}{rest});"
 
 
 def _collates(key: IndexKey) -> bool:

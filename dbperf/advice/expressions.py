@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sqlglot import exp
 
 from dbperf.errors import StatementError
 from dbperf.model.catalog import Table
-from dbperf.statements.parse import parse
+from dbperf.statements.parse import ORDINARY, parse, weigh
 from dbperf.statements.tokens import dialect_of, is_postgres
 
 _IMMUTABLE = (
@@ -15,28 +17,44 @@ _IMMUTABLE = (
     exp.Round, exp.Floor, exp.Ceil, exp.JSONExtractScalar, exp.JSONBExtractScalar, exp.JSONPath,
     exp.JSONPathPart,
 )  # fmt: skip
-_OF_LOCAL_TIME = (exp.Extract, exp.TimestampTrunc)
-_LOCAL = {"date", "timestamp without time zone"}
-_CAST_TO = exp.DataType.TEXT_TYPES | exp.DataType.NUMERIC_TYPES | {exp.DType.UUID}
-_TIMES = ("timestamp", "date", "time", "interval")
+_LOCAL = "timestamp without time zone"
+_CAST_FROM = {
+    "smallint", "integer", "bigint", "numeric", "real", "double precision", "text", "character varying",
+    "character", "uuid", "boolean", "jsonb",
+}  # fmt: skip
+"""Types whose text depends on no setting, as that of a date, an enum and an array may."""
+_CAST_TO = (exp.DataType.TEXT_TYPES | exp.DataType.NUMERIC_TYPES | {exp.DType.UUID}) - {exp.DType.MONEY}
 _UNKNOWN = "(expression)"
 """What the catalog of SQLite has for such a key."""
 
 
 def expression(sql: str, dialect: str) -> exp.Expr | None:
-    """The tree of an expression, without parentheses around it; None for what cannot be read."""
+    """The tree of an expression, without parentheses around it; None for what cannot be read.
+
+    It is kept for whoever asks next: to be changed it has to be copied.
+    """
     try:
-        tree = parse(f"SELECT {sql}", dialect)[0]
+        return _expression(sql, dialect)
+    except RecursionError:
+        return None
+
+
+@lru_cache(maxsize=1000)
+def _expression(sql: str, dialect: str) -> exp.Expr | None:
+    # A RecursionError is not kept: how much of the stack is left is another matter the next time.
+    text = f"SELECT {sql}"
+    try:
+        tree = parse(text, dialect)[0] if weigh(text) <= ORDINARY else None
     except StatementError:
         return None
-    found = tree.expressions[0] if len(tree.expressions) == 1 else None
+    found = tree.expressions[0] if tree is not None and len(tree.expressions) == 1 else None
     return found.unnest() if isinstance(found, exp.Expr) else None
 
 
 def unqualified(sql: str, dialect: str) -> str:
     """An expression without the names of tables, as an index on it is declared; "" if it cannot be read."""
     tree = expression(sql, dialect)
-    return _written(_without_tables(tree), dialect) if tree else ""
+    return _written(_without_tables(tree.copy()), dialect) if tree else ""
 
 
 def bare(sql: str, dialect: str) -> str:
@@ -47,6 +65,7 @@ def bare(sql: str, dialect: str) -> str:
     tree = expression(sql, dialect)
     if tree is None:
         return ""
+    tree = tree.copy()
     for node in reversed(list(tree.walk())):
         if isinstance(node, exp.Paren) or _changes_nothing(node):
             tree = node.this if node is tree else tree
@@ -67,15 +86,17 @@ def immutable(sql: str, dialect: str, type_: str) -> bool:
     What depends on the time zone is not, nor a function of the application's own.
     """
     tree = expression(sql, dialect)
-    timeless = bool(type_) and not type_.startswith(_TIMES)
     sqlite = dialect.startswith("sqlite")
+    castable = sqlite or type_.partition("(")[0] in _CAST_FROM
     return (
         tree is not None
         and (sqlite or is_postgres(dialect))
         and all(
             isinstance(node, _IMMUTABLE)
-            or (isinstance(node, _OF_LOCAL_TIME) and type_ in _LOCAL)
-            or (isinstance(node, exp.Cast) and timeless and node.to.this in _CAST_TO)
+            or (isinstance(node, exp.Extract) and type_ in {_LOCAL, "date"})
+            # Of a date it makes a timestamptz.
+            or (isinstance(node, exp.TimestampTrunc) and type_ == _LOCAL and not node.args.get("zone"))
+            or (isinstance(node, exp.Cast) and castable and node.to.this in _CAST_TO)
             or (isinstance(node, exp.Date) and sqlite)
             for node in tree.walk()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
 
@@ -20,13 +21,15 @@ def narrowed(reading: Reading, ref: TableRef | None, scope: int, besides: str = 
     column `besides` does not count. Without a catalog an equality on a column named `id` or `…_id` narrows,
     and tables of the system are taken for small.
     """
-    return ref is not None and _narrowed(reading, ref, scope, besides, frozenset())
+    if ref is None:
+        return False
+    return _is_narrowed(reading, ref, _equated(reading, ref, scope) - {besides})
 
 
 def one_row(reading: Reading, ref: TableRef, scope: int) -> bool:
     """Whether a statement asks a table for the row of a unique key; False also where that is not known."""
     table = reading.table(ref)
-    equal = set(_equated(reading, ref, scope, frozenset([ref])))
+    equal = _equated(reading, ref, scope)
     return table is not None and any(
         index.unique and not index.predicate and equal.issuperset(index.keys) for index in table.indexes
     )
@@ -43,32 +46,46 @@ def distinct(column: Column | None) -> float:
     return max(known, 1.0)
 
 
-def _narrowed(reading: Reading, ref: TableRef, scope: int, besides: str, seen: frozenset[TableRef]) -> bool:
+def _is_narrowed(reading: Reading, ref: TableRef, equal: set[str]) -> bool:
+    """Whether few rows of a table have given values in the columns `equal`."""
     table = reading.table(ref)
-    equal = set(_equated(reading, ref, scope, seen | {ref})) - {besides}
     if table is None:
         return of_system(ref) or any(name == "id" or name.endswith("_id") for name in equal)
     return any(_rows(table, index, equal) <= FEW_ROWS for index in table.indexes)
 
 
-def _equated(reading: Reading, ref: TableRef, scope: int, seen: frozenset[TableRef]) -> Iterator[str]:
-    """The bare columns of a table that must equal a value, or a column of a narrowed table."""
+def _equated(reading: Reading, ref: TableRef, scope: int) -> set[str]:
+    """The bare columns of a table that must equal a value, or a column of a table narrowed without it."""
+    equal: dict[TableRef, set[str]] = defaultdict(set, {each: set() for each in (ref, *reading.facts.tables)})
+    joined: dict[TableRef, list[tuple[TableRef, str]]] = defaultdict(list)
+    for table, name, other in _conditions(reading, scope):
+        if other is None:
+            equal[table].add(name)
+        else:
+            joined[other].append((table, name))
+    found = {each for each in equal if each != ref and _is_narrowed(reading, each, equal[each])}
+    news = list(found)
+    while news:
+        for table, name in joined[news.pop()]:
+            equal[table].add(name)
+            if table != ref and table not in found and _is_narrowed(reading, table, equal[table]):
+                found.add(table)
+                news.append(table)
+    return equal[ref]
+
+
+def _conditions(reading: Reading, scope: int) -> Iterator[tuple[TableRef, str, TableRef | None]]:
+    """Each bare column that must equal something, and the table of a column that is; None for a value."""
+    named = {ref.alias or ref.name: ref for ref in reversed(reading.facts.tables)}
     for column in reading.facts.columns:
-        for use in column.uses if column.table == ref else ():
-            if use.scope != scope or not use.conjunct or use.expression:
+        for use in column.uses:
+            if column.table is None or use.scope != scope or not use.conjunct or use.expression:
                 continue
             if use.role in {Role.EQUALITY, Role.IN}:
                 if use.parameter is not None or use.literal is not None:
-                    yield column.name
-            elif use.role is Role.JOIN:
-                other = _named(reading, use.other)
-                if other and other not in seen and _narrowed(reading, other, scope, "", seen):
-                    yield column.name
-
-
-def _named(reading: Reading, label: str) -> TableRef | None:
-    alias = label.rpartition(".")[0]
-    return next((ref for ref in reading.facts.tables if alias == (ref.alias or ref.name)), None)
+                    yield column.table, column.name, None
+            elif use.role is Role.JOIN and (other := named.get(use.other.rpartition(".")[0])):
+                yield column.table, column.name, other
 
 
 def _rows(table: Table, index: Index, equal: set[str]) -> float:

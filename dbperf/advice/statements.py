@@ -93,7 +93,8 @@ def _recommendation(rule: ModuleType, key: str, group: Sequence[Found], workload
         verification=Verification(
             Level.UNVERIFIED, method + "".join(f"; assumed {each}" for each in assumed)
         ),
-        risk=first.risk,
+        # The value of the first may be a constant, and without the risk that another has.
+        risk=next((finding.risk for _, finding in group if finding.risk), ""),
     )
 
 

@@ -45,9 +45,13 @@ _DAYS = [
         "at::date = CAST('2024-01-05' AS date)",
         "at::date <= current_date",
         "day::date > '2024-01-05'",
-        "date_trunc('month', at) = '2024-02-01'",
-        "date_trunc('month', seen) >= '2024-02-01'",
-        "date_trunc('quarter', at) = '2024-01-01'",
+        "at::date > current_date - 3000",
+        "at::date = date(timestamp '2024-01-05 10:00')",
+        "date_trunc('month', at) = date_trunc('month', timestamp '2024-02-05 10:00')",
+        "date_trunc('month', seen) >= date_trunc('month', timestamptz '2024-02-05 10:00')",
+        "date_trunc('quarter', at) = date_trunc('quarter', timestamp '2024-02-05')",
+        "date_trunc('month', day) = date_trunc('month', timestamp '2024-02-05')",
+        "extract(year FROM at) = CAST('2024' AS integer)",
         "extract(year FROM at) = 2024",
         "date_part('year', seen) < 2024",
         "extract(year FROM day) BETWEEN 2023 AND 2024",
@@ -59,6 +63,10 @@ _DAYS = [
         "5 - score > 2",
         "seen + interval '3 days' > timestamptz '2024-01-20 UTC'",
         "now() - seen > interval '36 hours'",
+        "seen + interval '3 days' > '2024-01-20'",
+        "day + interval '12 hours' > '2024-01-20'",
+        "coalesce(score, 5) = 5.0",
+        "coalesce(score, 0) = 5.0",
         "id::text = '7'",
     ],
 )
@@ -95,17 +103,46 @@ def _words(text: str) -> set[str]:
         "at::date <> '2024-01-05'",
         "state::date = '2024-01-05'",
         "upper(lower(state)) = 'X'",
+        "at::date >= now() - interval '7 days'",
+        "at::date = now()",
+        "at::date = now()::timestamp",
+        "at::date >= $1",
+        "at::date >= $1::timestamp",
+        "at::date = '2024-01-05 10:00'",
+        "date_trunc('month', at) > now() - interval '6 months'",
+        "date_trunc('month', at) = '2024-05-10'",
+        "date_trunc('month', at) = $1::date",
+        "date_trunc('month', at) = date_trunc('day', now())",
+        "date_trunc('month', at, 'UTC') = date_trunc('month', now())",
+        "date_trunc('day', at) = (SELECT max(at) FROM t)",
+        "extract(year FROM at) > 2025.5",
+        "extract(year FROM at) = $1",
+        "day + 7 > now()",
+        "day + 7 > $1",
+        "coalesce(score, 0) = '0.0'",
+        "coalesce(score, '0') = '00'",
+        "id::text = '007'",
+        "id::text = 'x'",
+        "id::text = '99999999999'",
+        "id::text = lower('7')",
     ],
 )
 def test_what_is_not_the_same_is_left(condition: str) -> None:
-    name = next(each for each in ("at", "score", "state") if each in _words(condition))
+    name = next(each for each in ("at", "day", "score", "state", "id") if each in _words(condition))
     assert bare_condition(condition, "postgresql", Column(name, _COLUMNS[name])) == ""
 
 
 def test_a_parameter_keeps_its_place() -> None:
     at = Column("at", "timestamp without time zone")
-    rewritten = bare_condition("date(t.at) = $1", "postgresql", at)
+    rewritten = bare_condition("date(t.at) = $1::DATE", "postgresql", at)
     assert rewritten == "t.at >= CAST($1 AS DATE) AND t.at < CAST($1 AS DATE) + INTERVAL '1 day'"
+
+
+@pytest.mark.parametrize(
+    "value", ["datetime('now')", "?", "'2024-01-05 10:00'", "CAST('2024-01-05' AS date)"]
+)
+def test_what_may_be_no_day_of_sqlite(value: str) -> None:
+    assert bare_condition(f"date(at) >= {value}", "sqlite", None) == ""
 
 
 def test_days_of_sqlite() -> None:

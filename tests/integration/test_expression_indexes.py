@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from dbperf.advice.expressions import immutable
 from dbperf.advice.reading import Finding, Reading
 from dbperf.advice.rules import function_on_column
 from dbperf.embedded import Server
@@ -54,6 +55,33 @@ def test_no_index_on_what_depends_on_the_time_zone(condition: str, server: Serve
         connection.execute(_SCHEMA.encode())
         (found,) = _found(f"SELECT id FROM t WHERE {condition}", connection)
     assert not found.ddl
+
+
+_TYPES = [
+    "smallint", "integer", "bigint", "numeric(9, 2)", "real", "double precision", "text", "varchar(9)",
+    "char(9)", "uuid", "boolean", "jsonb", "date", "money", "text[]", "bytea", "timestamptz", "interval",
+    "state",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("type_", _TYPES)
+@pytest.mark.parametrize("key", ["CAST(x AS TEXT)", "date_trunc('month', x)", "extract(year FROM x)"])
+def test_what_is_taken_for_immutable_can_be_indexed(
+    type_: str, key: str, server: Server, database: str
+) -> None:
+    with psycopg.connect(server.dsn(database), autocommit=True) as connection:
+        connection.execute(b"CREATE TYPE state AS ENUM ('new', 'old')")
+        connection.execute(f"CREATE TABLE u (x {type_})".encode())
+        stored = read_catalog(connection).tables["public.u"].columns["x"].type
+        if immutable(key, "postgresql", stored):
+            connection.execute(f"CREATE INDEX ON u (({key}))".encode())
+
+
+def test_the_types_whose_text_is_indexed() -> None:
+    assert [type_ for type_ in _TYPES if immutable("CAST(x AS TEXT)", "postgresql", type_)] == [
+        each for each in _TYPES[:12] if each not in {"varchar(9)", "char(9)"}
+    ]
+    assert immutable("CAST(x AS TEXT)", "postgresql", "character varying(9)")
 
 
 def _found(sql: str, connection: psycopg.Connection) -> list[Finding]:

@@ -8,7 +8,9 @@ What to write instead, in this order:
 - the same condition on the bare column. For `date(created_at) = :day`
   `created_at >= :day AND created_at < :day + INTERVAL '1 day'`, in SQLAlchemy
   `Model.created_at >= day, Model.created_at < day + timedelta(days=1)`. So too for `created_at::date`,
-  `date_trunc`, `extract(year …)`, for `coalesce` and for a sum that can move to the other side;
+  `date_trunc`, `extract(year …)`, for `coalesce` and for a sum that can move to the other side. Only where
+  the text tells that the value is a day, a whole year or itself cut by `date_trunc`: `date(at) >= now()` is
+  another condition;
 - an index on the expression, where the function is immutable: `CREATE INDEX ON users (lower(email))`, in
   SQLAlchemy `Index("ix_users_lower_email", func.lower(User.email))`. The statement stays as it is.
 
@@ -32,6 +34,7 @@ from dbperf.model.facts import ColumnRef, ColumnUse, FilterFacts, Role, TableRef
 
 CODE, SLUG = "DBP301", "function-on-column"
 _WHYS = {"function on the column", "type cast on the column", "expression on the column"}
+_RISK = "a value that is no such number is an error then, and one written otherwise (007) finds its row"
 _SERVED = {Role.EQUALITY, Role.IN, Role.RANGE, Role.LIKE_PREFIX}
 
 
@@ -78,13 +81,13 @@ def _findings(
     text = unqualified(use.expression, dialect)
     rewrite = bare_condition(condition.sql, dialect, stored)
     indexable = not rewrite and immutable(text, dialect, stored.type if stored else "")
-    ddl = ""
+    ddl = opclass = ""
     if rewrite:
         fix = f"compare the bare column: {rewrite}; in SQLAlchemy {_where(column, rewrite)}"
     elif indexable:
         opclass = "text_pattern_ops" if use.role is Role.LIKE_PREFIX else ""
         ddl = expression_index(reading, ref, text, opclass)
-        fix = f"an index on the expression; in SQLAlchemy {_declaration(ref, column, text)}"
+        fix = f"an index on the expression; in SQLAlchemy {_declaration(ref, column, text, opclass)}"
     elif reading.indexed(column) and is_call(text, dialect):
         fix = (
             f"compare {column.name} itself with a value or a range, or store what {text} gives and index that"
@@ -96,10 +99,11 @@ def _findings(
         why=f"{text} is computed for each row that is read",
         fix=fix,
         tables=(ref,),
-        key=f"{ref.name}.{text}",
+        # One index for = and another for LIKE are two findings.
+        key=f"{ref.name}.{text} {opclass}".rstrip(),
         ddl=(ddl,) if ddl else (),
         assumed="" if reading.catalog else f"that {ref.name} is large and has no index on {text}",
-        risk="a value that is no such number is an error then" if f"{column.name} = CAST(" in rewrite else "",
+        risk=_RISK if "CAST(" in rewrite and bare(use.expression, dialect) == column.name else "",
     )
 
 
@@ -117,8 +121,10 @@ def _where(column: ColumnRef, rewrite: str) -> str:
     return f".where({', '.join(parts)})" if "IS NULL" not in operators else f".where(or_({', '.join(parts)}))"
 
 
-def _declaration(ref: TableRef, column: ColumnRef, text: str) -> str:
+def _declaration(ref: TableRef, column: ColumnRef, text: str, opclass: str) -> str:
     """The index as SQLAlchemy's models declare it."""
+    if opclass:
+        return f'Index("{expression_name(ref, f"{text} {opclass}")}", text("({text}) {opclass}"))'
     call = re.fullmatch(rf"(\w+)\({re.escape(column.name)}\)", text)
     key = f"func.{call[1]}(Model.{column.name})" if call else f'text("({text})")'
     return f'Index("{expression_name(ref, text)}", {key})'

@@ -23,8 +23,9 @@ from dbperf.advice.rules import (
     or_across_columns,
     select_star,
 )
+from dbperf.advice.statements import on_statements
 from dbperf.model.catalog import Catalog, Column, Index, Table
-from dbperf.model.workload import Sample
+from dbperf.model.workload import Sample, Workload
 from dbperf.statements import analyze_statement
 from dbperf.workload.sources.sql_files import given
 
@@ -50,6 +51,9 @@ def large(*columns: Column, indexes: tuple[Index, ...] = ()) -> Table:
     return Table(
         "public", "t", "r", 1e6, 10**9, 10**5, {column.name: column for column in columns}, indexes=indexes
     )
+
+
+_EMAILS = catalog_of(large(Column("email", "text")))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,51 @@ def test_a_trigram_index_serves_a_pattern() -> None:
     catalog = catalog_of(large(Column("name", "text"), indexes=(trigrams,)))
     assert not read(leading_wildcard, "SELECT 1 FROM t WHERE lower(t.name) LIKE '%x%'", catalog=catalog)
     assert read(leading_wildcard, "SELECT 1 FROM t WHERE name LIKE '%x%'", catalog=catalog)
+
+
+def test_an_index_for_equality_and_one_for_a_pattern() -> None:
+    found = [
+        *read(function_on_column, "SELECT 1 FROM t WHERE lower(email) = $1", catalog=_EMAILS),
+        *read(function_on_column, "SELECT 1 FROM t WHERE lower(email) LIKE 'a%'", catalog=_EMAILS),
+    ]
+    assert [finding.key for finding in found] == ["t.lower(email)", "t.lower(email) text_pattern_ops"]
+    assert len({finding.ddl[0].split(" ON ")[0] for finding in found}) == 2
+    assert 'text("(lower(email)) text_pattern_ops")' in found[1].fix
+
+
+def test_a_text_as_a_number_may_find_more() -> None:
+    catalog = catalog_of(large(Column("n", "integer")))
+    (parameter,) = read(function_on_column, "SELECT 1 FROM t WHERE n::text = $1", catalog=catalog)
+    (literal,) = read(function_on_column, "SELECT 1 FROM t WHERE n::text = '7'", catalog=catalog)
+    assert "007" in parameter.risk
+    assert not literal.risk
+
+
+@pytest.mark.parametrize(
+    ("condition", "found", "risk"),
+    [
+        ("n = 5.0", True, False),
+        ("n = 1.5", False, False),
+        ("n > 1e-3", False, False),
+        ("n = CAST('1.5' AS numeric)", False, False),
+        ("n BETWEEN 1.0 AND 2.5", False, False),
+        ("n = $1::NUMERIC", True, True),
+        ("n IN (1.0, 2.0)", True, False),
+    ],
+)
+def test_a_fraction_is_not_made_an_integer(condition: str, found: bool, risk: bool) -> None:
+    catalog = catalog_of(large(Column("n", "integer"), indexes=(Index("ix", ("n",)),)))
+    findings = read(implicit_cast, f"SELECT 1 FROM t WHERE {condition}", catalog=catalog)
+    assert bool(findings) is found
+    assert any(finding.risk for finding in findings) is risk
+
+
+def test_a_risk_of_one_statement_is_told_of_all() -> None:
+    catalog = catalog_of(large(Column("n", "integer"), indexes=(Index("ix", ("n",)),)))
+    asked = [given(f"SELECT 1 FROM t WHERE n = {value}", "postgresql") for value in ("5.0", "$1::NUMERIC")]
+    facts = [(each, analyze_statement(each.sql, "postgresql")) for each in asked]
+    (advised,) = on_statements(Workload(tuple(asked)), facts, catalog)
+    assert "rounded" in advised.risk
 
 
 def test_citext_is_converted_to_text() -> None:
