@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.kept import keep
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
+from dbperf.advice.selection import Selection, is_ignored, selection, told
+from dbperf.advice.statements import on_statements
 from dbperf.advice.subject import Subject, prepare
 from dbperf.advice.usage import on_usage
 from dbperf.advice.verdicts import not_planned, on_use, verdict
@@ -28,6 +31,7 @@ from dbperf.plans.target import SYNTAX_ERROR, alike, open_target
 from dbperf.plans.target import Target as Database
 from dbperf.plans.whatif import Build, WhatIfIndex
 from dbperf.report.format import plural
+from dbperf.settings import resolve
 from dbperf.workload.fold import merge
 
 Progress = Callable[[float, str], None]
@@ -66,6 +70,8 @@ def analyze(
     verify: bool = False,
     top: int | None = TOP,
     store: str = "",
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] | None = None,
     progress: Progress = lambda _share, _what: None,
 ) -> Report:
     """Judge the statements of `workload` on the database at `url`, a libpq string or SQLAlchemy URL.
@@ -76,7 +82,8 @@ def analyze(
     and the copy serves to try. With `verify` the read-only statements that an index would serve are also
     timed, with and without it. In a `store`, a file or URL, the report is kept, with what becomes of its
     recommendations run after run, and facts and plans that still hold are taken from there; a store that
-    fails is a note of the report. `progress` is told each step.
+    fails is a note of the report. `select` and `ignore` say which rules are judged by, and come before the
+    settings of these names. `progress` is told each step.
     Raises InputError, ConnectError or UnsafeError, each one line.
     """
     if environment not in ENVIRONMENTS:
@@ -85,9 +92,13 @@ def analyze(
         raise UnsafeError(
             "--verify builds indexes and runs statements; point --db at a copy and say --environment staging"
         )
+    settings = resolve()
+    chosen = selection(
+        settings.select if select is None else select, settings.ignore if ignore is None else ignore
+    )
     progress(0.0, "reading the catalog")
     with open_target(url) as database:
-        report = _analyze(workload, database, environment, verify, top, store, progress)
+        report = _analyze(workload, database, environment, verify, top, store, chosen, progress)
         return keep(report, store, database.catalog) if store else report
 
 
@@ -110,6 +121,7 @@ def _analyze(
     verify: bool,
     top: int | None,
     store: str,
+    chosen: Selection,
     progress: Progress,
 ) -> Report:
     catalog = database.catalog
@@ -125,13 +137,16 @@ def _analyze(
     else:
         advice = _unproven(subjects, catalog, workload)
     used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
-    usage = on_usage(replace(workload, statements=tuple(statements), figures=figures), used)
-    advice = replace(advice, recommendations=_ranked([*advice.recommendations, *usage], subjects))
+    ours = replace(workload, statements=tuple(statements), figures=figures)
+    ignored = partial(is_ignored, chosen=chosen)
+    found = [*advice.recommendations, *on_usage(ours, used), *on_statements(ours, used, catalog, ignored)]
+    kept, left_out = told(found, statements, chosen)
+    advice = replace(advice, recommendations=_ranked(kept, subjects))
     return Report(
         target=Target(catalog.database, catalog.server_version, environment),
         statements=tuple(_statement_report(each, catalog, advice) for each in judged),
         recommendations=advice.recommendations,
-        coverage=_coverage(workload, judged),
+        coverage=_coverage(workload, judged, left_out),
         figures=figures,
     )
 
@@ -269,10 +284,12 @@ def _statement_report(judged: _Judged, catalog: Catalog, advice: _Advice) -> Sta
         tables=tables,
         cost=cost,
         recommendations=tuple(each.id for each in mine),
+        complexity=judged.facts.complexity if judged.facts.parsed else None,
     )
 
 
-def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
+def _coverage(workload: Workload, judged: Sequence[_Judged], left_out: int) -> Coverage:
+    ignored = (f"{plural(left_out, 'finding')} left out, as --select, --ignore or the code ask",)
     return Coverage(
         seen=len(judged),
         parsed=sum(each.facts.parsed for each in judged),
@@ -283,6 +300,6 @@ def _coverage(workload: Workload, judged: Sequence[_Judged]) -> Coverage:
             if each.subject is None
         ),
         other_databases=len(workload.statements) - len(judged),
-        notes=workload.notes,
+        notes=workload.notes + (ignored if left_out else ()),
         unseen=workload.coverage,
     )

@@ -45,6 +45,10 @@ class Settings:
     """Path prefixes that are the app's own code even inside site-packages."""
     ignore_prefixes: tuple[str, ...] | Unset = UNSET
     """Path prefixes that are never a call site (the app's own database helpers, say)."""
+    select: tuple[str, ...] | Unset = UNSET
+    """Rules to judge by, codes or their beginnings ("DBP1"); all unless given. For analysis."""
+    ignore: tuple[str, ...] | Unset = UNSET
+    """Rules to leave out, everywhere ("DBP318") or for some code ("DBP318@shop/reports.py:monthly")."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ class Resolved:
     overhead_budget_us: float = 50.0
     app_prefixes: tuple[str, ...] = ()
     ignore_prefixes: tuple[str, ...] = ()
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+_RULES: Final = frozenset({"select", "ignore"})
 
 
 def resolve(settings: Settings | None = None) -> Resolved:
@@ -109,6 +118,10 @@ def _boolean(text: str) -> bool:
     raise ValueError
 
 
+def _codes(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _paths(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(os.pathsep) if part)
 
@@ -129,13 +142,17 @@ _FORMS = {
 }
 
 
+def _form(name: str) -> str:
+    return "a list of rules" if name in _RULES else _FORMS[type(getattr(Resolved(), name))]
+
+
 def from_text(name: str, text: str, source: str) -> object:
     """The value of a setting written as text, as in the environment. Raises InputError naming `source`."""
     form = type(getattr(Resolved(), name))
     try:
-        return _checked(name, _READERS[form](text), source)
+        return _checked(name, _codes(text) if name in _RULES else _READERS[form](text), source)
     except ValueError:
-        raise InputError(f"{source}: {name} takes {_FORMS[form]}, not {text!r}") from None
+        raise InputError(f"{source}: {name} takes {_form(name)}, not {text!r}") from None
 
 
 def _checked(name: str, value: Any, source: str) -> object:
@@ -147,4 +164,4 @@ def _checked(name: str, value: Any, source: str) -> object:
     if type(value) is form and not (form in (int, float) and not 0 < value < math.inf):
         return value
     shown = "" if form is str else f", not {value!r}"  # a store's URL may hold a password
-    raise InputError(f"{source}: {name} takes {_FORMS[form]}{shown}")
+    raise InputError(f"{source}: {name} takes {_form(name)}{shown}")

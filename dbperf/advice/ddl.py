@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
+from dbperf.advice.reading import Reading
 from dbperf.model.catalog import Catalog
-from dbperf.model.index import IndexKey, IndexSpec
+from dbperf.model.facts import TableRef
+from dbperf.model.index import IndexKey, IndexSpec, quoted
+from dbperf.statements.tokens import is_postgres
 
 
 def free_name(spec: IndexSpec, catalog: Catalog) -> str:
@@ -32,6 +36,23 @@ def model_code(spec: IndexSpec, name: str) -> str:
     if operators := {key.column: key.opclass for key in spec.keys if key.opclass and not _collates(key)}:
         parts.append(f"postgresql_ops={json.dumps(operators, ensure_ascii=False)}")
     return f"Index({', '.join(parts)}) in __table_args__ of the model of {spec.table}"
+
+
+def expression_name(ref: TableRef, text: str) -> str:
+    """A name for an index on an expression: ix_users_lower_email."""
+    return "_".join(["ix", ref.name, *re.findall(r"\w+", text.lower())])[:63]
+
+
+def expression_index(reading: Reading, ref: TableRef, text: str, opclass: str = "", method: str = "") -> str:
+    """The CREATE INDEX statement for an expression, or a column that is no plain key."""
+    table = reading.table(ref)
+    blocking = (table and table.kind == "p") or not is_postgres(reading.statement.dialect)
+    kind = "CREATE INDEX" if blocking else "CREATE INDEX CONCURRENTLY"
+    on = f"{quoted(ref.schema)}.{quoted(ref.name)}" if ref.schema else quoted(ref.name)
+    key = text if re.fullmatch(r"\w+(\([^()]*\))?", text) else f"({text})"
+    using, rest = f" USING {method}" if method else "", f" {opclass}" if opclass else ""
+    name = expression_name(ref, f"{text} {method or opclass}")
+    return f"{kind} {quoted(name)} ON {on}{using} ({key}{rest});"
 
 
 def _collates(key: IndexKey) -> bool:

@@ -44,4 +44,5 @@ def explained(sql: str, line: int, target: Target, *, execute: bool = False) -> 
         values=sample.parameters,
         sets=len(subject.sets.samples),
         untimed=untimed,
+        complexity=facts.complexity if facts.parsed else None,
     )

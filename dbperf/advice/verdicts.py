@@ -17,7 +17,6 @@ from dbperf.plans.target import CostUnit
 SLOW_SECONDS = 0.1
 """A call that took longer is not fine because its plan is cheap."""
 
-_NO_RULE = " (no rule advises on that yet)"
 _OFFSET = "OFFSET reads and drops every row before the page"
 
 _NOT_PLANNED = {
@@ -47,7 +46,7 @@ def verdict(
         if evidence.fingerprint == subject.statement.fingerprint and not evidence.usage
     ]
     if mine:
-        also = f"; {_OFFSET}{_NO_RULE}" if subject.facts.offset else ""
+        also = f"; {_OFFSET}" if subject.facts.offset else ""
         advised = "; ".join(_advised(each, evidence, subject.unit) for each, evidence in mine)
         return advised + also
     return _nothing(subject, catalog, found, rejected)
@@ -99,7 +98,7 @@ def _through(subject: Subject, catalog: Catalog) -> str:
         return ""
     behind = [table for table in subject.tables if table.kind == "v" or not is_large(table)]
     outer = f" through {', '.join(table.name for table in behind)}" if behind else ""
-    return f"{', '.join(hidden)}{outer} (no rule advises on views and inheritance yet)"
+    return f"{', '.join(hidden)}{outer}, and no rule looks through views and inheritance"
 
 
 def _fine(subject: Subject, catalog: Catalog) -> str:
@@ -113,7 +112,7 @@ def _fine(subject: Subject, catalog: Catalog) -> str:
         return (
             f"not explained by its plan: a call took {seconds:,.2f} s, yet there is little to do "
             f"({subject.unit.name} {subject.cost:,.0f}): it waited, there were more rows than expected, or "
-            f"an index came since{_NO_RULE}"
+            f"an index came since"
         )
     used = sorted(frozenset().union(*(plan.indexes for plan in subject.plans)))
     return f"fine: uses {', '.join(used)}" if used else "fine: cheap as it is"
@@ -179,11 +178,12 @@ def _cost(trial: Trial, subject: Subject) -> str:
 
 
 def _obstacles(subject: Subject) -> str:
-    """What in the text stands in the way of an index; no rule advises on these yet."""
+    """What in the text stands in the way of an index."""
     facts = subject.facts
-    reasons = [f"{each.why_not} in {each.sql}" for each in facts.filters if each.why_not]
+    conditions = [each for each in facts.filters if each.clause == "where"]
+    reasons = [f"{each.why_not} in {each.sql}" for each in conditions if each.why_not]
     if facts.offset:
         reasons.append(_OFFSET)
-    if not facts.filters and not facts.joins and not facts.limit:
+    if not conditions and not facts.joins and not facts.limit:
         reasons.append("it has no condition, so it reads every row")
-    return "; ".join(reasons[:2]) + (_NO_RULE if reasons else "")
+    return "; ".join(reasons[:2])

@@ -105,7 +105,7 @@ class Observations:
             latency=Latency.of(times.buckets),
             call_sites=tuple(sorted(sites, key=lambda site: -site.calls)),
             failures=tuple(sorted(slot.failures.items(), key=lambda each: -each[1])),
-            accesses=tuple(self.settled.along.accesses(slot)) if slot.along else (),
+            accesses=(*_ignored(slot), *(self.settled.along.accesses(slot) if slot.along else ())),
             parameters=tuple(slot.samples),
         )
 
@@ -132,6 +132,11 @@ class Observations:
         ended = {name: count for name, count in counts.items() if _thing(name) in _TRANSACTIONS}
         ended["errors"] = sum(ended.pop(f"{name}_errors", 0) for name in _TRANSACTIONS)
         yield Figure.of(Transactions.KIND, "", self._database, ended)
+
+
+def _ignored(slot: Slot) -> Iterable[Access]:
+    calls = slot.calls
+    return (Access("ignored", loader=slot.ignored, operations=calls, calls=calls),) if slot.ignored else ()
 
 
 def _thing(name: str) -> str:

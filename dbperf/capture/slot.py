@@ -102,7 +102,7 @@ class Slot(Timer):
     the driver says when it has executed. `inserts_each`: it writes each of its parameter sets as one row.
     `batched`: one execution may be several calls of the driver. `loads` are the mapped classes that it loads,
     `along` the relationships that come with them. `home` is where is written what becomes of it when an
-    operation ends.
+    operation ends. `ignored` are the rules that its execution options ask to leave out.
     """
 
     __slots__ = (
@@ -114,6 +114,7 @@ class Slot(Timer):
         "fetch",
         "fetched",
         "home",
+        "ignored",
         "inserts_each",
         "loads",
         "reads",
@@ -136,6 +137,7 @@ class Slot(Timer):
             setattr(self, name, 0)
         self.batched = self.inserts_each = False
         self.reads = self.fetched = True
+        self.ignored = ""
         self.loads: tuple[str, ...] = ()
         self.along: tuple[Eager, ...] = ()
         self.failures: dict[str, int] = {}
@@ -180,6 +182,7 @@ class Slot(Timer):
         times, more = self.read(), other.read()
         self.samples = together(self.samples, times.calls, other.samples.copy(), more.calls)
         self.along = self.along or other.along
+        self.ignored = self.ignored or other.ignored
         buckets = Counter(times.buckets)
         buckets.update(more.buckets)
         self.restart(Times(times.calls + more.calls, times.ns + more.ns, buckets, []))
@@ -198,7 +201,7 @@ class Slot(Timer):
             self.read(), _counts(self), calls, self.failures.copy(), self.samples.copy()
         )
         fresh = Slot(self.sql, self.home)
-        fresh.along = self.along
+        fresh.along, fresh.ignored = self.along, self.ignored
         fresh.restart(_since(before.times, now.times))
         for name, count, known in zip(_COUNTS, now.counts, before.counts, strict=True):
             setattr(fresh, name, count - known)

@@ -47,6 +47,9 @@ def describe(slot: Slot, statement: str, context: Any) -> None:
         slot.inserts_each = context.isinsert and _inserts_each(compiled.statement)
     else:
         slot.reads = bool(_READS.match(statement)) and not _WRITES.search(statement)
+    if context is not None and (asked := context.execution_options.get("dbperf_ignore")):
+        several = isinstance(asked, list | tuple | set | frozenset)
+        slot.ignored = ",".join(map(str, asked)) if several else str(asked)
     if _is_orm(context):
         _note_loads(slot, context)
 

@@ -58,6 +58,12 @@ SOURCES = ("pg_stat_statements",)
     show_default=True,
     help="Exit with 1 on a finding of this severity or above.",
 )
+@click.option(
+    "--select", multiple=True, metavar="RULES", help="Judge by these alone: DBP1, DBP305, deep-offset."
+)
+@click.option(
+    "--ignore", multiple=True, metavar="RULES", help="Leave these out; DBP305@shop/views.py for some code."
+)
 @output_options
 @click.pass_context
 def analyze(
@@ -71,6 +77,8 @@ def analyze(
     environment: str,
     verify: bool,
     fail_on: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
     form: str,
     output: Path | None,
 ) -> None:
@@ -94,6 +102,8 @@ def analyze(
             verify=verify,
             top=None if sql else top,
             store=store or "",
+            select=select or None,
+            ignore=ignore or None,
             progress=step,
         )
     write_report(report, form, output)

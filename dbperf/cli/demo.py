@@ -136,7 +136,7 @@ def _analyze(workload: Workload, server: Server, tell: Tell) -> Report:
 def _apply(report: Report, server: Server, tell: Tell) -> None:
     import psycopg
 
-    ddl = [statement for each in report.recommendations for statement in each.ddl]
+    ddl = [statement for each in report.recommendations if each.proven for statement in each.ddl]
     with psycopg.connect(server.dsn("shop"), autocommit=True) as connection:
         for number, statement in enumerate(ddl):
             tell(number / len(ddl), statement)

@@ -16,7 +16,7 @@ from rich.theme import Theme
 from dbperf.cli.output import stdout
 from dbperf.errors import InputError
 
-FORMATS = ("terminal", "json")
+FORMATS = ("terminal", "json", "markdown")
 _THEME = Theme({"markdown.code": "bold"})  # rich's own is on black, whatever the terminal's colour
 
 
@@ -33,6 +33,9 @@ def rule(name: str | None, form: str) -> None:
         if form == "json":
             told = _as_json(found) if found else [_as_json(each) for each in RULES]
             print(json.dumps(told, indent=2), file=file)
+            return
+        if form == "markdown":
+            print(_as_markdown(found) if found else _index(RULES), end="", file=file)
             return
         console = open_console(file)
         width = line_width(console)
@@ -61,6 +64,31 @@ def _as_json(each: ModuleType) -> dict[str, str]:
     return {"code": each.CODE, "slug": each.SLUG, "summary": summary, "page": text}
 
 
+def _as_markdown(each: ModuleType) -> str:
+    from dbperf.advice.rules import page
+
+    summary, text = page(each)
+    return f"## {each.CODE} {each.SLUG}\n\n{_sentence(summary)}\n\n{text}\n"
+
+
+def _index(rules: tuple[ModuleType, ...]) -> str:
+    """All rules on one page; `docs/rules/README.md` is it."""
+    from dbperf.advice.rules import page
+
+    lines = [
+        "# Rules\n\nMade by `dbperf rule --format markdown` from the docstrings of the rules.\n\n",
+        "| code | name | fires where |\n|---|---|---|\n",
+    ]
+    for each in rules:
+        anchor = f"{each.CODE}-{each.SLUG}".lower()
+        lines.append(f"| [{each.CODE}](#{anchor}) | {each.SLUG} | {page(each)[0]} |\n")
+    return "".join([*lines, *(f"\n{_as_markdown(each)}" for each in rules)])
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[:1].upper()}{summary[1:]}"
+
+
 def _contents(rules: tuple[ModuleType, ...], width: int) -> Iterator[Text]:
     from dbperf.advice.rules import page
     from dbperf.report.layout import paragraph
@@ -77,7 +105,7 @@ def _page(each: ModuleType, console: Console, width: int) -> Iterator[Text]:
     summary, text = page(each)
     yield Text(f"{each.CODE} {each.SLUG}", "bold")
     yield Text()
-    markdown = Markdown(f"{summary[:1].upper()}{summary[1:]}\n\n{text}")
+    markdown = Markdown(f"{_sentence(summary)}\n\n{text}")
     with console.use_theme(_THEME):
         lines = console.render_lines(markdown, console.options.update_width(width))
     for line in lines:

@@ -94,6 +94,12 @@ class Table:
     """Whether this role may SELECT from it, and so sees its statistics."""
     partition_of: str = ""
     """The root of its partition tree, "schema.name", if it is a partition."""
+    reads: tuple[str, ...] = ()
+    """Of a view: the tables and views that it reads itself, qualified."""
+    partition_key: tuple[str, ...] = ()
+    """What it is partitioned by: names of columns, and expressions as text."""
+    partition_strategy: str = ""
+    """range, list or hash; empty if it is not partitioned."""
 
     @property
     def qualified(self) -> str:
@@ -123,6 +129,18 @@ class Catalog:
             if table := self.tables.get(qualified(candidate, name)):
                 return table
         return None
+
+    def behind(self, table: Table) -> tuple[Table, ...]:
+        """The tables that a view reads in the end, through other views too; of any other, itself."""
+        found: dict[str, Table] = {}
+        waiting = [table]
+        while waiting:
+            each = waiting.pop()
+            if each.kind == "v":  # never one of its own: PostgreSQL has no view that reads itself
+                waiting += [self.tables[name] for name in each.reads if name in self.tables]
+            else:
+                found[each.qualified] = each
+        return tuple(found.values())
 
     def root(self, table: Table) -> Table:
         """The table an index belongs on: of a partition, the root of its tree; else the table itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dbperf.model.facts import Complexity
 from dbperf.model.plan import Plan
 
 
@@ -15,7 +16,8 @@ class Explained:
     `shares` are 0 to 1, in the order of `plan.root.walk()`: of the time if the statement was executed, else
     of the cost; empty where the database prints no cost. It was planned with `values` for `$1`, `$2` …, the
     costliest of `sets`, whose `parameters` say where they come from, as those of an Evidence do. `untimed`
-    says why it was not executed though that was asked for.
+    says why it was not executed though that was asked for. `complexity` is None where the text was not
+    parsed.
     """
 
     sql: str
@@ -26,3 +28,4 @@ class Explained:
     values: tuple[Any, ...] = ()
     sets: int = 0
     untimed: str = ""
+    complexity: Complexity | None = None

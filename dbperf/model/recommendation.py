@@ -103,3 +103,8 @@ class Recommendation:
     write_cost: str = ""
     size_bytes: int | None = None
     risk: str = ""
+
+    @property
+    def proven(self) -> bool:
+        """Whether its statements were planned, or executed, with the change in place."""
+        return self.verification.level in {Level.MEASURED, Level.WHAT_IF}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dbperf.model.facts import Complexity
 from dbperf.model.recommendation import Recommendation, Severity
 from dbperf.model.runtime import Figure
 from dbperf.model.workload import Statement, Unseen
@@ -79,6 +80,8 @@ class StatementReport:
     cost: float | None = None
     recommendations: tuple[str, ...] = ()
     after: Replayed | None = None
+    complexity: Complexity | None = None
+    """None where the text was not parsed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class Access:
     | loop | executions from one line with different parameters |
     | again | executions whose parameters had been sent before in the same operation, nothing written since |
     | eager | statements that loaded a relationship along; `reads` of it by the process, of any instance |
+    | ignored | executions whose `execution_options(dbperf_ignore=…)` leaves out rules: `loader` has them |
 
     Of lazy, column and loop, what came `FEWEST` times or more in one operation is told. `operation` is ""
     where none was open: then one checkout of a connection is meant. `loader` is the option of SQLAlchemy that

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -28,10 +28,20 @@ _TABLES = """
 SELECT oid, schema, relname AS name, relkind::text AS kind, reltuples AS rows, relpages,
        CASE WHEN relkind IN ('r', 'm') THEN pg_relation_size(oid) ELSE 0 END AS bytes,
        has_schema_privilege(schema_oid, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS readable,
+       array(SELECT DISTINCT r.schema || '.' || r.relname
+             FROM pg_rewrite w
+             JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+             JOIN t r ON d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+             WHERE t.relkind = 'v' AND w.ev_class = t.oid AND r.oid <> t.oid ORDER BY 1) AS reads,
        (SELECT r.schema || '.' || r.relname FROM t r
-        WHERE t.relispartition AND r.oid = pg_partition_root(t.oid)) AS partition_of
-FROM t
+        WHERE t.relispartition AND r.oid = pg_partition_root(t.oid)) AS partition_of,
+       p.partstrat::text AS strategy, pg_get_expr(p.partexprs, oid) AS key_expressions,
+       array(SELECT a.attname::text FROM unnest(p.partattrs::int2[]) WITH ORDINALITY u(n, o)
+             LEFT JOIN pg_attribute a ON a.attrelid = oid AND a.attnum = u.n AND u.n > 0
+             ORDER BY o) AS key_columns
+FROM t LEFT JOIN pg_partitioned_table p ON p.partrelid = t.oid
 """
+_STRATEGIES = {"r": "range", "l": "list", "h": "hash"}
 
 # A type has an order if it, or one that it is stored as, has a default B-tree operator class; enums, ranges
 # and arrays share one of their kind. A virtual generated column (18) has no value to store in an index.
@@ -172,7 +182,32 @@ def _table(row: Any, columns: Mapping[str, Column], indexes: list[Index], keys: 
         foreign_keys=tuple(keys),
         readable=row.readable,
         partition_of=row.partition_of or "",
+        reads=tuple(row.reads),
+        partition_key=_partition_key(row.key_columns, row.key_expressions or ""),
+        partition_strategy=_STRATEGIES.get(row.strategy, ""),
     )
+
+
+def _partition_key(columns: list[str | None], expressions: str) -> tuple[str, ...]:
+    """The parts of a partition key: a name, or for each None the next of `expressions`, a list as text."""
+    waiting = _listed(expressions)
+    return tuple(each if each is not None else next(waiting, "") for each in columns)
+
+
+def _listed(expressions: str) -> Iterator[str]:
+    """The members of a list of expressions: commas in brackets or quotes part none."""
+    part, depth, quote = "", 0, ""
+    for char in expressions:
+        if char in "'\"" and quote in {"", char}:
+            quote = "" if quote else char
+        elif not quote:
+            depth += (char in "([") - (char in ")]")
+        if char == "," and not depth and not quote:
+            yield part.strip()
+            part = ""
+        else:
+            part += char
+    yield part.strip()
 
 
 def _column(row: Any, found: Any, table_rows: float) -> Column:

@@ -26,6 +26,8 @@ from dbperf.workload.store import cache
 from dbperf.workload.store.counts import statement_id
 
 _MADE_BY = ("dbperf", "sqlglot")
+_FORMAT = 2
+"""Counts what facts have been made of: a checkout has the version of the release before it."""
 _PLAIN = frozenset({"r", "m"})
 """Kinds of tables whose plan reads them and nothing else: no view, no partition."""
 
@@ -83,7 +85,7 @@ class Remembered:
         self.new_plans: dict[cache.Plan, str] = {}
         self._of_table = lru_cache(maxsize=None)(self._table)
         tables = sorted(self.catalog.tables.items())
-        made_by = [version(each) for each in _MADE_BY]
+        made_by = [*(version(each) for each in _MADE_BY), _FORMAT]
         self.version = self._hidden(made_by, self.catalog.search_path, [(n, [*t.columns]) for n, t in tables])
         settings = sorted(self.catalog.settings.items())
         server = (self.catalog.server_version, self.catalog.search_path, settings)
@@ -92,12 +94,12 @@ class Remembered:
     def facts(self, statement: Statement) -> StatementFacts:
         """See Target.facts."""
         key = (statement.fingerprint, statement.dialect)
-        known_facts = _read(self.known_facts.get(key), tuple[str, StatementFacts])
+        known_facts = facts_from_json(self.known_facts.get(key))
         if known_facts and known_facts[0] == statement.sql:
             facts = known_facts[1]
         else:
             facts = self._target.facts(statement)
-            self.new_facts[key] = json.dumps([statement.sql, _converter.unstructure(facts)])
+            self.new_facts[key] = facts_to_json(statement.sql, facts)
         if (known := self.ids.get(statement.sql)) is not None:
             self.ids.setdefault(facts.sql, known)
             self._facts[known] = facts
@@ -146,6 +148,16 @@ class Remembered:
         return blake2b(
             repr(what).encode("utf-8", "backslashreplace"), key=self._salt, digest_size=16
         ).hexdigest()
+
+
+def facts_to_json(sql: str, facts: StatementFacts) -> str:
+    """What is kept of the facts of a text."""
+    return json.dumps([sql, _converter.unstructure(facts)])
+
+
+def facts_from_json(body: str | None) -> tuple[str, StatementFacts] | None:
+    """A text and its facts, as they were kept; None where there are none that this dbperf reads."""
+    return _read(body, tuple[str, StatementFacts])
 
 
 def _read(body: str | None, kind: type[_T]) -> _T | None:

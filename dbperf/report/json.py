@@ -15,6 +15,7 @@ from dbperf.model.recommendation import Severity
 from dbperf.model.report import Coverage, Replayed, Report, Skipped, StatementReport
 from dbperf.model.workload import Counted
 from dbperf.report.runtime import runtime
+from dbperf.report.words import scored
 
 SCHEMA_VERSION: Final = 1
 
@@ -100,6 +101,7 @@ def _statement(report: StatementReport) -> dict[str, Any]:
         "tables": report.tables,
         "cost": report.cost,
         "recommendations": report.recommendations,
+        "complexity": scored(report.complexity),
         "after": _replayed(report.after),
     }
 

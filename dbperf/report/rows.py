@@ -14,7 +14,7 @@ from dbperf.report.card import CARDS, LONGEST, SHORT, Bar, code, sentence, short
 from dbperf.report.cells import Cell, count, seconds, sortable
 from dbperf.report.format import cost, factor, place, plural
 from dbperf.report.layout import clipped, clipped_left, one_line
-from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, statements_left_out
+from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, complexity, statements_left_out
 
 STATEMENTS = 500
 """As many are shown."""
@@ -29,8 +29,8 @@ _SQL_OCTETS = 320_000
 class Row:
     """A statement; `sql` is the whole of it, or "" where `short` is or there was no room.
 
-    `split` is where its time went; `bars` draw it beside that of the slowest; `cards` are the numbers of its
-    recommendations.
+    `split` is where its time went, `asks` how complex it is; `bars` draw its time beside that of the slowest;
+    `cards` are the numbers of its recommendations.
     """
 
     anchor: str
@@ -39,6 +39,7 @@ class Row:
     cells: tuple[Cell, ...]
     sites: tuple[str, ...]
     split: str
+    asks: str
     failures: str
     verdict: str
     cards: tuple[int, ...]
@@ -102,6 +103,7 @@ def _row(
         cells=cells,
         sites=tuple(_sites(report)),
         split=where,
+        asks=complexity(report.complexity),
         failures=failed(statement),
         verdict=sentence(report.verdict),
         cards=tuple(sorted(numbers[id_] for id_ in report.recommendations if id_ in numbers)),

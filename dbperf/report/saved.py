@@ -14,6 +14,7 @@ from cattrs import BaseConverter, BaseValidationError, Converter, transform_erro
 from cattrs.gen import make_dict_structure_fn, override
 
 from dbperf.errors import InputError
+from dbperf.model.facts import Complexity
 from dbperf.model.histogram import Latency, bucket_of
 from dbperf.model.recommendation import Level, Severity
 from dbperf.model.report import Report, StatementReport
@@ -122,6 +123,7 @@ def _converter() -> Converter:
     converter.register_structure_hook_factory(_is_tuple, _array)
     converter.register_structure_hook_func(lambda kind: kind == _NAMED, _named)
     converter.register_structure_hook(Latency, _latency)
+    converter.register_structure_hook(Complexity, _complexity)
     converter.register_structure_hook(
         Figure, make_dict_structure_fn(Figure, converter, counts=override(struct_hook=_counts))
     )
@@ -201,6 +203,13 @@ def _counts(value: Any, _kind: Any) -> tuple[tuple[str, int], ...]:
         if numbered and not (_DIGITS.fullmatch(tail) and (head in CONNECTIONS or int(tail) <= _LAST)):
             raise ValueError(f"{name[:50]!r} counts nothing")
     return Figure.of("", "", "", value).counts
+
+
+def _complexity(value: Any, _kind: Any) -> Complexity:
+    if type(value) is not dict or type(value.get("parts")) is not dict:
+        raise ValueError("not a score and its parts")
+    parts = {name: _count(count, int) for name, count in value["parts"].items()}
+    return Complexity(_count(value.get("score"), int), parts)
 
 
 def _latency(value: Any, _kind: Any) -> Latency:

@@ -12,7 +12,14 @@ from dbperf.model.workload import Statement
 from dbperf.report.calls import failed, split
 from dbperf.report.format import duration, factor, place, plural
 from dbperf.report.layout import LABEL, aligned, clipped_left, one_line, paragraph, printable, short_sql
-from dbperf.report.words import SAME_TRAFFIC, SLOWEST_FIRST, replayed_seconds, statements_left_out
+from dbperf.report.words import (
+    COMPLEX,
+    SAME_TRAFFIC,
+    SLOWEST_FIRST,
+    complexity,
+    replayed_seconds,
+    statements_left_out,
+)
 
 _STATEMENTS = 20
 
@@ -46,6 +53,8 @@ def statement_table(report: Report, width: int) -> Iterator[Text]:
         found = sorted(numbers[id_] for id_ in each.recommendations if id_ in numbers)
         prefix = Text.assemble(_margin(row), ("".join(f"#{number} " for number in found), "bold"))
         yield from paragraph(each.verdict, width, prefix)
+        if each.complexity and each.complexity.score >= COMPLEX:
+            yield from paragraph(complexity(each.complexity), width, _margin(row), LABEL)
         if each.after:
             yield from _calls_changed(row, each, each.after)
     yield from _rest(report.statements[_STATEMENTS:], width)

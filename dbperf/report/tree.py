@@ -15,6 +15,7 @@ from dbperf.model.explained import Explained
 from dbperf.model.plan import Plan, PlanNode
 from dbperf.report.format import cost, duration, plural
 from dbperf.report.layout import LABEL, aligned, folded, one_line, paragraph
+from dbperf.report.words import complexity, scored
 
 SCHEMA_VERSION: Final = 1
 MISJUDGED = 10.0
@@ -42,6 +43,7 @@ def lines(explained: Explained, width: int) -> Iterator[Text]:
     yield from paragraph(planned_with(explained), width, style=LABEL)
     if explained.untimed:
         yield from paragraph(f"not executed: {explained.untimed}", width, style=LABEL)
+    yield from paragraph(complexity(explained.complexity), width, style=LABEL)
     yield Text()
     yield from _tree(explained, width)
     if told := totals(explained):
@@ -83,7 +85,8 @@ def render_json(target: str, found: Sequence[Explained]) -> str:
 
     `schema_version`, `target` (host/port/name or a file) and `statements[]`: each with `sql`, `line`,
     `parameters` (captured, statistics, generic, none), `values`, `cost` (planner units), `seconds` and
-    `planning_seconds` (null unless executed), `untimed` (why not executed, if that was asked for) and
+    `planning_seconds` (null unless executed), `untimed` (why not executed, if that was asked for),
+    `complexity` (`score` and `parts`; null where its text was not parsed) and
     `plan`, a tree of nodes: `kind`, `title`, `role`, `subplan`, `relation`, `alias`, `index`,
     `share` (0 to 1, of the time if executed, else of the cost; null where there is no cost), `startup_cost`,
     `total_cost`, `rows` (estimated, for one loop), `actual_rows`, `actual_seconds`, `removed_rows` (for one
@@ -111,6 +114,7 @@ def _statement(explained: Explained) -> dict[str, Any]:
         "seconds": plan.seconds,
         "planning_seconds": plan.planning_seconds,
         "untimed": explained.untimed,
+        "complexity": scored(explained.complexity),
         "plan": _node(plan.root, shares, cuts),
     }
 

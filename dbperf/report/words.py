@@ -7,7 +7,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from dbperf.model.facts import Complexity
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report, StatementReport
 from dbperf.report.format import cost, duration, factor, plural, size
@@ -20,6 +22,8 @@ HOW_TO_RECORD = (
 """Said where a report has no statement."""
 
 SLOWEST_FIRST = "slowest in total first"
+COMPLEX = 50
+"""Scores from which on a short report tells how complex a statement is."""
 # Why a statement's change here is not the one of its finding.
 SAME_TRAFFIC = f"the same traffic, as the application waited for it; {SLOWEST_FIRST}"
 
@@ -60,7 +64,7 @@ def headline(report: Report) -> str:
     if report.applied:
         before, after = replayed_seconds(report)
         change = ", ".join(part for part in (factor(before, after), "measured") if part)
-        applied = tuple(each for each in report.recommendations if each.ddl)
+        applied = tuple(each for each in report.recommendations if each.ddl and each.proven)
         more = plural(rest, "more finding") if (rest := len(report.recommendations) - len(applied)) else ""
         times = f"{duration(before)} → {duration(after)} for the same traffic ({change})"
         return "; ".join(filter(None, (f"{_findings(applied)}, applied: {times}", more)))
@@ -106,7 +110,7 @@ def stake(recommendation: Recommendation, report: Report) -> str:
     if (least := sum(each.seconds_saved or 0.0 for each in recommendation.evidence)) and total > 0:
         percent = f"{least / total:.0%}" if least >= total / 100 else "under 1%"
         return f"can save at least {duration(least)} of the {duration(total)} captured ({percent}, estimated)"
-    if any(each.usage for each in recommendation.evidence):
+    if recommendation.code.startswith("DBP4"):
         return ""
     taken = {each.statement.fingerprint: each.statement.seconds for each in report.statements}
     shares = {each.fingerprint: each.saved_share for each in recommendation.evidence}
@@ -130,7 +134,8 @@ def database_name(database: str) -> str:
 
 def proof_hint(recommendation: Recommendation, environment: str) -> str:
     """What the reader can do to have a recommendation measured; "" when it is, or cannot be."""
-    if recommendation.verification.level in {Level.MEASURED, Level.ESTIMATED}:
+    level = recommendation.verification.level
+    if level in {Level.MEASURED, Level.ESTIMATED} or not recommendation.code.startswith("DBP1"):
         return ""
     if environment == "production":
         return "analyze a copy of this database with --environment staging --verify"
@@ -285,3 +290,16 @@ def _noun(recommendation: Recommendation) -> str:
 def _unmeasured(recommendations: tuple[Recommendation, ...]) -> str:
     missing = sum(each.verification.level is not Level.MEASURED for each in recommendations)
     return f"; {missing} of {plural(len(recommendations), 'finding')} not measured" if missing else ""
+
+
+def complexity(found: Complexity | None) -> str:
+    """How much a statement asks for, and of what: `complexity 31 of 100: joins 3, conditions 5`."""
+    if not found or not found.score:
+        return ""
+    parts = ", ".join(f"{name} {count}" for name, count in found.parts.items() if count)
+    return f"complexity {found.score} of 100: {parts}"
+
+
+def scored(found: Complexity | None) -> dict[str, Any] | None:
+    """The same as JSON has it."""
+    return None if found is None else {"score": found.score, "parts": dict(found.parts)}

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from dbperf.model.facts import FilterFacts, Role
+from dbperf.model.facts import Role
 from dbperf.statements.findings import Context, bared, columns_in, parts
 
 JOINED: Final = "join"
@@ -28,22 +28,21 @@ _UNSERVED: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS NOT DISTINCT FROM",
     exp.NullSafeNEQ: "negation",
 }
+_CONTAINMENT = (
+    exp.ArrayContainsAll,
+    exp.ArrayContainedBy,
+    exp.ArrayOverlaps,
+    exp.JSONBContains,
+    exp.JSONBContainsTopKey,
+    exp.JSONBContainsAnyTopKeys,
+    exp.JSONBContainsAllTopKeys,
+)
 _OPERATORS: dict[type[exp.Expr], str] = {
     exp.ILike: "case-insensitive LIKE",
     exp.RegexpLike: "regular expression",
     exp.RegexpILike: "regular expression",
     exp.SimilarTo: "regular expression",
 }
-
-
-def filters(node: exp.Expr, context: Context) -> None:
-    """The conditions of a WHERE clause, each noted as a filter unless it joins."""
-    for each in conjuncts(node):
-        why_not = condition(each, context)
-        owners = [whose for column in columns_in(each) if (whose := context.owner(column))]
-        if why_not != JOINED and owners:
-            labels = tuple(dict.fromkeys(whose.label for whose in owners))
-            context.found.filters.append(FilterFacts(context.found.text(each), labels, why_not))
 
 
 def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
@@ -60,9 +59,11 @@ def conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
 def condition(node: exp.Expr, context: Context) -> str:
     """Note what a condition does with its columns; says why no B-tree serves it, "" if one can, or JOINED."""
     node = bared(node)
-    if node.args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
+    if _innermost(node).args.get("negate"):  # sqlglot's IS NOT NULL and NOT LIKE
         plain = node.copy()
-        plain.set("negate", None)
+        _innermost(plain).set("negate", None)
+        # What stands in it still stands where it did.
+        plain.parent, plain.arg_key = node.parent, node.arg_key
         return _negation(plain, context)
     match node:
         case exp.And():
@@ -92,7 +93,8 @@ def condition(node: exp.Expr, context: Context) -> str:
 
 def _other(node: exp.Expr, context: Context) -> str:
     operator = _OPERATORS.get(type(node))
-    role = Role.LIKE if isinstance(node, exp.ILike) else Role.OTHER
+    contains = Role.CONTAINMENT if isinstance(node, _CONTAINMENT) else Role.OTHER
+    role = Role.LIKE if isinstance(node, exp.ILike) else contains
     if isinstance(node, exp.Binary) and not isinstance(node, exp.Connector):
         for column, value in ((node.this, node.expression), (node.expression, node.this)):
             if isinstance(bared(column), exp.Column) and not columns_in(value):
@@ -100,6 +102,11 @@ def _other(node: exp.Expr, context: Context) -> str:
                 return operator or "operator that no B-tree serves"
     context.expression(node, role)
     return operator or reason(node)
+
+
+def _innermost(node: exp.Expr) -> exp.Expr:
+    """Of LIKE … ESCAPE the LIKE."""
+    return node.this if isinstance(node, exp.Escape) else node
 
 
 def _negation(node: exp.Expr, context: Context) -> str:
@@ -212,13 +219,30 @@ def _like(node: exp.Expr, context: Context) -> str:
     if isinstance(pattern, exp.Any | exp.Tuple):
         _bound(like.this, pattern, Role.LIKE, context)
         return "LIKE with several patterns"
-    first: exp.Expr = pattern
-    while isinstance(first, exp.DPipe | exp.Concat | exp.Paren | exp.Cast):
-        first = first.expressions[0] if isinstance(first, exp.Concat) else first.this
-    open_start = isinstance(first, exp.Literal) and first.this[:1] in {"%", "_"}
     value = pattern if isinstance(pattern, exp.Literal) else _first_parameter(pattern)
-    why = _bound(like.this, value, Role.LIKE if open_start else Role.LIKE_PREFIX, context)
-    return why or ("leading wildcard" if open_start else "")
+    role = _pattern_role(pattern)
+    why = _bound(like.this, value, role, context)
+    return why or ("" if role is Role.LIKE_PREFIX else "leading wildcard")
+
+
+def _pattern_role(pattern: exp.Expr) -> Role:
+    """What the constant ends of a pattern say; a parameter in their place is taken for plain text."""
+    start, end = _edge(pattern, 0), _edge(pattern, -1)
+    if start[:1] not in {"%", "_"}:
+        return Role.LIKE_PREFIX
+    if start[:1] == "_" or (isinstance(pattern, exp.Literal) and not start.strip("%")):
+        return Role.LIKE
+    return Role.LIKE_INFIX if end.endswith("%") and not end.endswith("\\%") else Role.LIKE_SUFFIX
+
+
+def _edge(pattern: exp.Expr, place: int) -> str:
+    """The constant that a pattern starts (0) or ends (-1) with, "" if it is none."""
+    while isinstance(pattern, exp.DPipe | exp.Concat | exp.Paren | exp.Cast):
+        if isinstance(pattern, exp.Concat):
+            pattern = pattern.expressions[place]
+        else:
+            pattern = pattern.expression if place and isinstance(pattern, exp.DPipe) else pattern.this
+    return str(pattern.this) if isinstance(pattern, exp.Literal) else ""
 
 
 def _first_parameter(node: exp.Expr) -> exp.Expr:

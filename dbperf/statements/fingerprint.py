@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
+from itertools import pairwise
 
 from dbperf.statements.literals import Literal
 from dbperf.statements.tokens import Kind, Piece
@@ -15,6 +17,9 @@ _LISTED = frozenset({VALUE, ",", "(", ")", "[", "]"}) | _CONSTANTS
 _OPENS, _CLOSES = frozenset("(["), frozenset(")]")
 _SAVEPOINT = re.compile(r"sa_savepoint_\d+")
 _ZONED = ("with", "without")
+_SPELLINGS = {"!=": "<>"}
+_NUMBERED = re.compile(r'(?P<base>"?\w+)_\d+"?')
+_NAMES_TABLE = frozenset({"from", "into", "join", "only", "update"})
 
 
 def digest(text: str) -> str:
@@ -23,17 +28,40 @@ def digest(text: str) -> str:
 
 
 def fingerprint(pieces: Sequence[Piece | Literal]) -> str:
-    """The same for statements that differ only in values, casts of values, list lengths, rows, or form."""
+    """The same for statements that differ only in values, casts of values, list lengths, rows, or form.
+
+    Also the numbers that SQLAlchemy gives to aliases are form.
+    """
     keys = [_key(piece) for piece in pieces]
     while keys and keys[-1] == ";":
         keys.pop()
-    return digest(" ".join(_collapsed(_uncast(keys))))
+    return digest(" ".join(_collapsed(_uncast(_renumbered(keys)))))
 
 
 def _key(piece: Piece | Literal) -> str:
     if isinstance(piece, Literal) or piece.kind is Kind.PARAMETER:
         return VALUE
-    return _SAVEPOINT.sub("sa_savepoint", piece.key) if piece.kind is Kind.WORD else piece.key
+    if piece.kind is Kind.WORD:
+        return _SAVEPOINT.sub("sa_savepoint", piece.key)
+    return _SPELLINGS.get(piece.key, piece.key)
+
+
+def _renumbered(keys: list[str]) -> list[str]:
+    """With SQLAlchemy's numbered aliases (`users_1`, `anon_2`, `count_1`) counted in order of appearance.
+
+    Only what the statement itself gives that name: `log_2024` may be a table.
+    """
+    queries = {keys[at - 1] for at in range(1, len(keys) - 1) if keys[at] == "as" and keys[at + 1] == "("}
+    queries |= {after for key, after in pairwise(keys) if key in {"with", "recursive"}}
+    given = {after for at, (key, after) in enumerate(pairwise(keys)) if key == "as" and keys[at - 1] != after}
+    given -= {after for key, after in pairwise(keys) if key in _NAMES_TABLE}
+    numbered: dict[str, str] = {}
+    of_base: Counter[str] = Counter()
+    for key in keys:
+        if key not in numbered and (key in given or key in queries) and (found := _NUMBERED.fullmatch(key)):
+            of_base[found["base"]] += 1
+            numbered[key] = f"{found['base']}_#{of_base[found['base']]}"
+    return [numbered.get(key, key) for key in keys]
 
 
 def _uncast(keys: list[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """One statement to sqlglot's tree, guarded: sqlglot is not made for hostile input.
 
-It raises RecursionError at about 40 nested calls, is exponential in nested ARRAY[…] and in a few other
-places raises whatever Python raises. So size and depth are looked at first.
+It raises RecursionError at about 40 nested calls, its time doubles or worse with each ARRAY[, type( or JOIN
+without ON around, and in a few other places it raises whatever Python raises. So size and depth are looked
+at first, and what a statement may cost at most.
 """
 
 from __future__ import annotations
@@ -22,20 +23,28 @@ from dbperf.statements.tokens import dialect_of
 
 LONGEST = 64 * 1024
 DEEPEST = 30
-DEEPEST_ARRAY = 6
-_BRACKET = re.compile(r"[()\[\]]")
+ORDINARY = 800
+"""The weight up to which no statement takes sqlglot more than some 50 ms, in either of its builds."""
+_WORD = re.compile(
+    r"(?:cross|natural(?:\s+(?:inner|(?:left|right|full)(?:\s+outer)?))?)\s+join|'+|\"+|\w+|\S"
+)
+# What sqlglot looks at anew for each way to read what is around: a JOIN waits for its ON.
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}", "case": "end", "join": "on", "straight_join": "on"}
+_BRACKETS = frozenset(")]}")
 
 
 def parse(sql: str, dialect: str) -> tuple[exp.Expr, list[Token]]:
-    """The tree and the tokens of one statement. Raises StatementError with a reason that shows no literal."""
-    check_shape(sql)
+    """The tree and the tokens of one statement that was weighed.
+
+    Raises StatementError with a reason that shows no literal, and RecursionError.
+    """
     speaks = dialect_of(dialect)
     try:
         tokens = speaks.tokenize(sql)
         with _quiet():
             trees = speaks.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, sql)
     except RecursionError:
-        raise StatementError("nested too deeply") from None
+        raise  # how much of the stack is left is the caller's to know
     except TokenError:
         raise StatementError("cannot be split into tokens") from None
     except ParseError as error:
@@ -48,8 +57,12 @@ def parse(sql: str, dialect: str) -> tuple[exp.Expr, list[Token]]:
     return found[0], tokens
 
 
-def check_shape(sql: str) -> None:
-    """Raises StatementError unless `sql` is one statement, of a size and depth that sqlglot can take."""
+def weigh(sql: str) -> int:
+    """The weight of `sql`: each word counts 2 to the power of what is open around it.
+
+    That is how sqlglot's worst cases grow. Raises StatementError
+    unless `sql` is one statement, of a size and depth that sqlglot can take.
+    """
     if len(sql) > LONGEST:
         raise StatementError(f"longer than {LONGEST // 1024} KB")
     plain = code(sql).rstrip("; \t\r\n\f\v")
@@ -57,12 +70,20 @@ def check_shape(sql: str) -> None:
         raise StatementError("empty")
     if ";" in plain:
         raise StatementError("more than one statement")
-    round_depth = square_depth = 0
-    for bracket in _BRACKET.finditer(plain):
-        round_depth += {"(": 1, ")": -1}.get(bracket.group(), 0)
-        square_depth += {"[": 1, "]": -1}.get(bracket.group(), 0)
-        if round_depth + square_depth > DEEPEST or square_depth > DEEPEST_ARRAY:
-            raise StatementError("nested too deeply")
+    weight = 0
+    awaited: list[str] = []
+    for word in _WORD.findall(plain.lower()):
+        if closer := _CLOSED_BY.get(word):
+            awaited.append(closer)
+            if len(awaited) > DEEPEST:
+                raise StatementError("nested too deeply")
+        elif word in _BRACKETS and word in awaited:
+            while awaited.pop() != word:
+                pass
+        elif awaited and awaited[-1] == ("on" if word == "using" else word):
+            awaited.pop()
+        weight += 1 << len(awaited)
+    return weight
 
 
 def _described(error: ParseError) -> str:

@@ -29,7 +29,8 @@ class Canonical:
         return tuple(values[name] for name in self.names)
 
 
-_PERCENT = re.compile(r"%(?:\((?P<name>[^)]*)\))?(?P<form>[sbt%])")
+# No name holds `%(`: the search for its end would start at each, and be quadratic.
+_PERCENT = re.compile(r"%(?:\((?P<name>(?:[^)%]|%(?!\())*+)\))?(?P<form>[sbt%])")
 _NAMED = re.compile(r"(?<![:\w\[\]]):(?P<name>[^\W\d]\w*)")
 _NUMERIC = re.compile(r"(?<![:\w\[\]]):(?P<number>\d{1,5})(?!\w)")
 _DOLLAR = re.compile(r"(?<![\w$])\$(?P<number>\d{1,5})(?!\w)")

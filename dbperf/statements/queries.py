@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlglot import exp
 
-from dbperf.model.facts import JoinFacts, Role, TableRef
-from dbperf.statements.conditions import condition, conjuncts, filters
+from dbperf.model.facts import Role, SetOperation, TableRef
+from dbperf.statements.conditions import conjuncts
+from dbperf.statements.filters import filters, group_filters
 from dbperf.statements.findings import Context, Findings, Pair, bared
+from dbperf.statements.joins import join, settle
 from dbperf.statements.scopes import Frame, Source, columns_of, folded
+from dbperf.statements.selects import note_select
 
 Ctes = dict[str, Frame | None]
 
@@ -23,12 +27,7 @@ def query(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> 
     frame = found.frame(parent, ctes)
     common_tables(found, node, frame)
     if isinstance(node, exp.SetOperation):
-        members = [node.expression]
-        while isinstance(node.this, exp.SetOperation) and not node.this.args.get("with_"):
-            node = node.this
-            members.append(node.expression)
-        for member in [node.this, *reversed(members)]:
-            query(found, member, parent, frame.ctes)
+        _set_operation(found, node, frame)
     elif isinstance(node, exp.Subquery):
         return query(found, node.this, parent, frame.ctes)
     else:
@@ -36,13 +35,35 @@ def query(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> 
     return None
 
 
+def _set_operation(found: Findings, node: exp.SetOperation, frame: Frame) -> None:
+    first: exp.Expr = node
+    operations: list[exp.SetOperation] = []
+    # A chain of thousands is no deeper than one.
+    while isinstance(first, exp.SetOperation) and not (operations and first.args.get("with_")):
+        operations.append(first)
+        first = first.this
+    start = left = found.frames
+    found.within[left] = frame.number
+    query(found, first, frame.parent, frame.ctes)
+    for each in reversed(operations):
+        right = found.frames
+        found.within[right] = frame.number
+        query(found, each.expression, frame.parent, frame.ctes)
+        kind = type(each).__name__.lower() + ("" if each.args.get("distinct") else " all")
+        found.set_operations.append(SetOperation(kind, left, right))
+        left = right
+    noted = note_select(Context(found, frame), node, ())
+    found.selects[frame.number] = replace(noted, output=found.selects[start].output)
+
+
 def common_tables(found: Findings, node: exp.Expr, frame: Frame) -> None:
     """Visit the WITH clause of a statement, and let `frame` see its names."""
     with_ = node.args.get("with_")
     for cte in with_.expressions if with_ else ():
         name = folded(cte.args["alias"].this)
+        found.ctes.append(name)
         frame.ctes[name] = None  # a recursive one sees itself
-        frame.ctes[name] = found.walk(found, cte.this, frame.parent, frame.ctes)
+        frame.ctes[name] = found.nested(cte.this, frame, frame.parent, "cte", "with")
 
 
 def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes) -> Frame:
@@ -52,20 +73,22 @@ def _select(found: Findings, node: exp.Select, parent: Frame | None, ctes: Ctes)
     from_ = node.args.get("from_")
     joined = sources(here, from_.this) if from_ else []
     joined += [each for lateral in node.args.get("laterals") or () for each in sources(here, lateral)]
-    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
+    joining = _joining(here, node)
     _select_list(here, node)
-    implicit = joins(here, joined, joining)
-    where(here, node.args.get("where"), implicit)
+    _join(here, joined, joining)
+    where(here, node.args.get("where"))
     _grouping(here, node)
-    for clause in ("having", "qualify"):
-        if part := node.args.get(clause):
-            here.expression(part.this, Role.OTHER)
+    if having := node.args.get("having"):
+        group_filters(having.this, here)
+    if qualify := node.args.get("qualify"):
+        here.expression(qualify.this, Role.OTHER)
     for window in node.args.get("windows") or ():
         here.expression(window, Role.OTHER)
     if order := node.args.get("order"):
         ordering(here, order.expressions)
+    noted = note_select(here, node, node.expressions)
     opaque = ("group", "having", "distinct", "limit", "offset", "qualify")
-    frame.transparent = not any(node.args.get(clause) for clause in opaque) and not node.find(exp.Window)
+    frame.transparent = not any(node.args.get(clause) for clause in opaque) and not noted.windows
     return frame
 
 
@@ -90,9 +113,11 @@ def sources(here: Context, node: exp.Expr) -> list[Source]:
     elif isinstance(node, exp.Table):
         found = _with_joins(here, [_table(here, node, alias)], node)
     elif isinstance(node, exp.Subquery):
-        found = [Source(alias, frame=here.found.walk(here.found, node, here.frame.parent, here.frame.ctes))]
+        inner = here.found.nested(node, here.frame, here.frame.parent, "derived", "from")
+        found = [Source(alias, frame=inner)]
     elif isinstance(node, exp.Lateral) and isinstance(node.this, exp.Subquery):
-        found = [Source(alias, frame=here.query(node.this))]
+        inner = here.found.nested(node.this, here.frame, here.frame, "lateral", "from")
+        found = [Source(alias, frame=inner)]
     else:
         here.expression(node, Role.OTHER)
         found = [Source(alias)]
@@ -104,9 +129,21 @@ def sources(here: Context, node: exp.Expr) -> list[Source]:
 def _with_joins(here: Context, first: list[Source], node: exp.Expr) -> list[Source]:
     for each in first:
         here.frame.sources.setdefault(each.alias, each)
-    joining = [(join, sources(here, join.this)) for join in node.args.get("joins") or ()]
-    joins(here, first, joining)
-    return first + [each for _, joined in joining for each in joined]
+    return _join(here, first, _joining(here, node))
+
+
+def _joining(here: Context, node: exp.Expr) -> list[tuple[exp.Join, list[Source]]]:
+    return [(each, sources(here, each.this)) for each in node.args.get("joins") or ()]
+
+
+def _join(here: Context, first: list[Source], joining: list[tuple[exp.Join, list[Source]]]) -> list[Source]:
+    left, sources = list(first), list(first)
+    for node, right in joining:
+        joined = join(here, left, node, right)
+        # JOIN binds tighter than a comma.
+        left = list(right) if joined.implicit else left + right
+        sources += right
+    return sources
 
 
 def _table(here: Context, node: exp.Table, alias: str) -> Source:
@@ -123,71 +160,13 @@ def _table(here: Context, node: exp.Table, alias: str) -> Source:
     return Source(alias or name, table=table)
 
 
-def joins(
-    here: Context, before: list[Source], joining: list[tuple[exp.Join, list[Source]]]
-) -> list[tuple[list[Source], Source]]:
-    """Note explicit joins; gives those by comma, each with the sources left of it, for WHERE to decide."""
-    left, implicit = list(before), []
-    for join, right in joining:
-        side, kind = str(join.side).lower(), str(join.kind).lower()
-        on, using = join.args.get("on"), join.args.get("using")
-        if not (side or kind or on or using or join.args.get("method")):
-            implicit.append((list(left), right[0]))
-        else:
-            sort = side or ("cross" if kind == "cross" else "inner")
-            pairs: list[Pair] = []
-            aliases = {"left": right, "right": left, "full": []}.get(side)
-            only = None if aliases is None else frozenset(each.alias for each in aliases)
-            there = Context(here.found, here.frame, only=only, pairs=pairs)
-            for each in conjuncts(on) if on else ():
-                condition(each, there)
-            for name in using or ():
-                _using(there, left, right[0], folded(name))
-            note_join(here, sort, right, pairs)
-        left += right
-    return implicit
-
-
-def _using(there: Context, left: list[Source], right: Source, name: str) -> None:
-    others = [each for each in left if name in (columns_of(each, there.found.known) or (name,))]
-    if not others or there.pairs is None:
-        return
-    column = exp.to_identifier(name, quoted=True)
-    owners = [
-        there.owner(exp.column(column, exp.to_identifier(each.alias, quoted=True)))
-        for each in (others[0], right)
-    ]
-    if owners[0] and owners[1]:
-        there.note(owners[0], Role.JOIN, other=owners[1].label)
-        there.note(owners[1], Role.JOIN, other=owners[0].label)
-        there.pairs.append((owners[0], owners[1]))
-
-
-def note_join(here: Context, kind: str, right: list[Source], pairs: Iterable[Pair]) -> None:
-    aliases = {each.alias for each in right}
-    columns: list[tuple[str, str]] = []
-    for one, other in pairs:
-        flip = one.source is not None and one.source.alias in aliases
-        columns.append((other.label, one.label) if flip else (one.label, other.label))
-    table = right[0].table or TableRef("", "", right[0].alias)
-    here.found.joins.append(JoinFacts(kind, table, tuple(columns)))
-
-
-def where(here: Context, node: exp.Expr | None, implicit: list[tuple[list[Source], Source]]) -> None:
-    """The WHERE clause, and the joins that it makes of sources with a comma between them."""
+def where(here: Context, node: exp.Expr | None) -> None:
+    """The WHERE clause, and the joins of FROM, which it may be the condition of."""
     pairs: list[Pair] = []
     if node is not None:
         filters(node.this, Context(here.found, here.frame, pairs=pairs))
-    for left, right in implicit:
-        named = {each.alias for each in left}
-        mine = [
-            pair
-            for pair in pairs
-            if (ends := {owner.source.alias for owner in pair if owner.source})
-            and right.alias in ends
-            and ends - {right.alias} <= named
-        ]
-        note_join(here, "inner" if mine else "cross", [right], mine)
+    if here.frame.joined:
+        settle(here, list(conjuncts(node.this)) if node else [], pairs)
 
 
 def _grouping(here: Context, node: exp.Select) -> None:
@@ -196,7 +175,7 @@ def _grouping(here: Context, node: exp.Select) -> None:
         on = distinct.args.get("on")
         for place, each in enumerate(on.expressions if on else here.frame.output.values()):
             if not each.is_star:
-                here.expression(_meant(here, each, inputs_first=False), Role.GROUP, position=place)
+                here.expression(_meant(here, each, inputs_first=False), Role.DISTINCT, position=place)
     if group := node.args.get("group"):
         for place, each in enumerate(group.iter_expressions()):
             here.expression(_meant(here, each, inputs_first=True), Role.GROUP, position=place)

@@ -23,8 +23,23 @@ class Source:
 
 
 @dataclass(slots=True)
+class Join:
+    """Two sides of FROM. `pairs` are the columns equated; a `lateral` source uses those left of it."""
+
+    kind: str
+    left: list[Source]
+    right: list[Source]
+    on: exp.Expr | None = None
+    lateral: exp.Expr | None = None
+    implicit: bool = False
+    condition: str = ""
+    pairs: list[tuple[Owner, Owner]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Frame:
-    """A SELECT (or the statement that writes): its number, its sources by alias, and what it puts out.
+    """A SELECT (or the statement that writes): its number, its sources by alias, how they are
+    joined, and what it puts out.
 
     `parent` is the frame whose columns a correlated subquery may use. `transparent`: a condition on its
     output is one on its tables.
@@ -34,18 +49,23 @@ class Frame:
     parent: Frame | None = None
     ctes: dict[str, Frame | None] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
+    joined: list[Join] = field(default_factory=list)
     output: dict[str, exp.Expr] = field(default_factory=dict)
     transparent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose column a name is: `label` is `alias.name` as written, `table` and `name` are the base table's."""
+    """Whose column a name is: `label` is `alias.name` as written, `table` and `name` are the base table's.
+
+    `frame` is the one that its source stands in.
+    """
 
     table: TableRef | None
     name: str
     label: str
     source: Source | None = None
+    frame: Frame | None = None
 
 
 def folded(name: exp.Expr | None) -> str:
@@ -64,11 +84,11 @@ def owner(frame: Frame, column: exp.Column, known: Known) -> Owner | None:
     while at:
         source = at.sources.get(qualifier) if qualifier else _having(at, name, known)
         if source:
-            return _owned(source, name, known)
+            return _owned(at, source, name, known)
         at = at.parent
     if not qualifier and len(frame.sources) == 1:
         # A system column, or the catalog is older than the statement.
-        return _owned(next(iter(frame.sources.values())), name, known)
+        return _owned(frame, next(iter(frame.sources.values())), name, known)
     return Owner(None, name, f"{qualifier}.{name}" if qualifier else name)
 
 
@@ -95,15 +115,15 @@ def _having(frame: Frame, name: str, known: Known) -> Source | None:
     return possible[0] if not sure and len(possible) == 1 else None
 
 
-def _owned(source: Source, name: str, known: Known) -> Owner:
+def _owned(frame: Frame, source: Source, name: str, known: Known) -> Owner:
     label = f"{source.alias}.{name}"
     if source.table:
-        return Owner(source.table, name, label, source)
+        return Owner(source.table, name, label, source, frame)
     inner = source.frame
     if inner and inner.transparent:
         column = inner.output.get(name)
         if column is None and "*" in inner.output:
             column = exp.column(exp.to_identifier(name, quoted=True))
         if isinstance(column, exp.Column) and (base := owner(inner, column, known)):
-            return Owner(base.table, base.name, label, source)
-    return Owner(None, name, label, source)
+            return Owner(base.table, base.name, label, source, frame)
+    return Owner(None, name, label, source, frame)

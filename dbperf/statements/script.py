@@ -18,23 +18,25 @@ def split(sql: str) -> list[tuple[str, int]]:
     """
     plain = code(sql)
     statements: list[tuple[str, int]] = []
-    start = depth = 0
-    for edge in _EDGE.finditer(plain):
-        if edge.group() == ";" and depth <= 0:
-            statements += _statement(sql, plain, start, edge.start())
-            start, depth = edge.end(), 0
-        else:
+    start = depth = counted = 0
+    line = 1
+    for edge in (*_EDGE.finditer(plain), None):
+        if edge and (edge.group() != ";" or depth > 0):
             depth += {"(": 1, ")": -1, ";": 0}[edge.group()]
-    return statements + _statement(sql, plain, start, len(sql))
+            continue
+        first, last = _inner(plain, start, edge.start() if edge else len(sql))
+        if first < last:
+            line += sql.count("\n", counted, first)
+            counted = first
+            statements.append((_without_meta(sql[first:last], plain[first:last]), line))
+        start, depth = edge.end() if edge else len(sql), 0
+    return statements
 
 
-def _statement(sql: str, plain: str, start: int, end: int) -> list[tuple[str, int]]:
+def _inner(plain: str, start: int, end: int) -> tuple[int, int]:
+    """Where the statement between two edges starts and ends, without the blanks around it."""
     kept = plain[start:end]
-    first = start + len(kept) - len(kept.lstrip())
-    last = start + len(kept.rstrip())
-    if first >= last:
-        return []
-    return [(_without_meta(sql[first:last], plain[first:last]), 1 + sql.count("\n", 0, first))]
+    return start + len(kept) - len(kept.lstrip()), start + len(kept.rstrip())
 
 
 def _without_meta(sql: str, plain: str) -> str:

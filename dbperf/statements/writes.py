@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sqlglot import exp
 
 from dbperf.model.facts import Role
-from dbperf.statements.conditions import binding, condition, conjuncts
-from dbperf.statements.findings import Context, Findings, Pair, bared
-from dbperf.statements.queries import Ctes, common_tables, note_join, query, sources, where
+from dbperf.statements.conditions import binding, condition
+from dbperf.statements.findings import Context, Findings, bared
+from dbperf.statements.joins import comma, join_on, settle
+from dbperf.statements.queries import Ctes, common_tables, query, sources, where
 from dbperf.statements.scopes import Frame, Owner, Source, folded
+from dbperf.statements.selects import note_select
 
 
 def visit(found: Findings, node: exp.Expr, parent: Frame | None, ctes: Ctes) -> Frame | None:
@@ -52,8 +55,11 @@ def _insert(found: Findings, node: exp.Insert, ctes: Ctes) -> Frame:
         for key in conflict.args.get("conflict_keys") or ():
             here.expression(key.this if isinstance(key, exp.Ordered) else key, Role.OTHER)
         _assignments(here, target, conflict.expressions)
-        where(here, conflict.args.get("where"), [])
-    _returning(here, node)
+        where(here, conflict.args.get("where"))
+    _done(here, node)
+    # It reads nothing of the table that it writes to.
+    scope = here.frame.number
+    here.found.selects[scope] = replace(here.found.selects[scope], tables=())
     return here.frame
 
 
@@ -83,28 +89,28 @@ def _update(found: Findings, node: exp.Update, ctes: Ctes) -> Frame:
     here = _start(found, node, ctes)
     target = sources(here, node.this)
     from_ = node.args.get("from_")
-    others = _listed(here, from_.this) if from_ else []
+    if from_:
+        _listed(here, target, from_.this)
     _assignments(here, target[0], node.expressions)
-    where(here, node.args.get("where"), _implicit(target, others))
-    _returning(here, node)
+    where(here, node.args.get("where"))
+    _done(here, node)
     return here.frame
 
 
-def _listed(here: Context, node: exp.Expr) -> list[Source]:
-    return sources(here, node)[:1]
-
-
-def _implicit(target: list[Source], others: list[Source]) -> list[tuple[list[Source], Source]]:
-    return [(target + others[:at], other) for at, other in enumerate(others)]
+def _listed(here: Context, target: list[Source], node: exp.Expr) -> None:
+    """Read an entry of UPDATE … FROM or DELETE … USING, which WHERE joins to the target."""
+    at = len(here.frame.joined)
+    source = sources(here, node)[:1]
+    here.frame.joined.insert(at, comma(target, node, source))
 
 
 def _delete(found: Findings, node: exp.Delete, ctes: Ctes) -> Frame:
     here = _start(found, node, ctes)
     target = sources(here, node.this)
-    using = node.args.get("using") or []
-    others = [source for each in using for source in _listed(here, each)]
-    where(here, node.args.get("where"), _implicit(target, others))
-    _returning(here, node)
+    for each in node.args.get("using") or ():
+        _listed(here, target, each)
+    where(here, node.args.get("where"))
+    _done(here, node)
     return here.frame
 
 
@@ -112,12 +118,8 @@ def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
     here = _start(found, node, ctes)
     target = sources(here, node.this)
     using = sources(here, node.args["using"])
-    if on := node.args.get("on"):
-        pairs: list[Pair] = []
-        there = Context(found, here.frame, pairs=pairs)
-        for each in conjuncts(on):
-            condition(each, there)
-        note_join(here, "inner", using, pairs)
+    join_on(here, "inner", target, using, node.args.get("on"))
+    settle(here, [], [])
     for when in node.args["whens"].expressions:
         if asked := when.args.get("condition"):
             condition(asked, here)
@@ -134,11 +136,13 @@ def _merge(found: Findings, node: exp.Merge, ctes: Ctes) -> Frame:
             _written(here, target[0], names, cells)
             for cell in cells:
                 here.expression(cell, Role.OTHER)
-    _returning(here, node)
+    _done(here, node)
     return here.frame
 
 
-def _returning(here: Context, node: exp.Expr) -> None:
+def _done(here: Context, node: exp.Expr) -> None:
     returning = node.args.get("returning")
-    for each in returning.expressions if returning else ():
+    outputs = returning.expressions if returning else []
+    for each in outputs:
         here.expression(each.unalias(), Role.SELECTED)
+    note_select(here, node, outputs)

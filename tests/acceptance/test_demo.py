@@ -84,7 +84,8 @@ def test_the_demo_proves_its_advice_and_keeps_the_shop_when_asked(place: Path) -
     with psycopg.connect(said[1]) as connection:
         row = connection.execute("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'ix_%'").fetchone()
         assert row is not None
-        assert row[0] >= sum(len(each["ddl"]) for each in found.values())
+        proven = [each for each in found.values() if each["verification"]["level"] in {"measured", "what-if"}]
+        assert row[0] >= sum(len(each["ddl"]) for each in proven)
         row = connection.execute("SELECT sum(n_live_tup) FROM pg_stat_user_tables").fetchone()
         assert row is not None
         assert row[0] >= 1_500_000

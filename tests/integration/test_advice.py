@@ -120,7 +120,7 @@ def test_an_index_that_lures_a_statement_into_a_slower_plan_is_not_advised(
 
     report = advise(server, database, statement(lured), statement("SELECT max(at) FROM orders"), verify=True)
 
-    assert ids(report) == []
+    assert ids(report) == ["DBP303:orders.pad:end"], "of the text alone"
     assert all("no index advised: orders (at)" in each and "slower" in each for each in verdicts(report))
 
 

@@ -135,6 +135,26 @@ def test_catalog(connection: Connection) -> None:
     assert "lower" in catalog.known_functions - catalog.volatile_functions
 
 
+def test_catalog_has_partition_keys(connection: Connection) -> None:
+    connection.execute(
+        """
+        CREATE TABLE events (at timestamp, "the kind" text, n int)
+            PARTITION BY RANGE (at, lower("the kind" || ',)'), n, (n + 1));
+        CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2024-01-01', '', 0, 0)
+            TO ('2025-01-01', '', 0, 0) PARTITION BY HASH (n);
+        CREATE TABLE events_1_1 PARTITION OF events_1 FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+        CREATE TABLE regions (region text) PARTITION BY LIST (region)
+        """
+    )
+    tables = read_catalog(connection).tables
+    keys = {name: (each.partition_strategy, each.partition_key) for name, each in tables.items()}
+    events = ("at", """lower(("the kind" || ',)'::text))""", "n", "(n + 1)")
+    assert keys["public.events"] == ("range", events)
+    assert keys["public.events_1"] == ("hash", ("n",))
+    assert keys["public.regions"] == ("list", ("region",))
+    assert keys["public.events_1_1"] == keys["public.t"] == ("", ())
+
+
 def test_what_if_leaves_nothing(connection: Connection) -> None:
     whatif = BuildWhatIf(connection, "disposable")
     sql, before = "SELECT * FROM t WHERE u = $1", indexes(connection)

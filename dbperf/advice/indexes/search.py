@@ -138,7 +138,10 @@ def _hopeless(spec: IndexSpec, takers: Sequence[Subject], trials: Sequence[Trial
     return any(not any(trial.helps(each) for each in takers) for trial in wider)
 
 
-_SERVED = frozenset(Role) - {Role.SELECTED, Role.WRITTEN, Role.OTHER}
+_SERVED = frozenset(Role) - {
+    *(Role.SELECTED, Role.WRITTEN, Role.OTHER),
+    *(Role.LIKE_SUFFIX, Role.LIKE_INFIX, Role.CONTAINMENT),
+}
 
 
 def _may_use(subject: Subject, spec: IndexSpec) -> bool:

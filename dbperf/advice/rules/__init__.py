@@ -9,9 +9,59 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from dbperf.advice.rules import missing_index, n_plus_one, over_fetch, repeated_query
+from dbperf.advice.rules import (
+    cartesian_product,
+    correlated_subquery,
+    count_for_existence,
+    deep_offset,
+    distinct_hides_fanout,
+    function_on_column,
+    having_for_where,
+    huge_in_list,
+    implicit_cast,
+    leading_wildcard,
+    limit_without_order,
+    missing_index,
+    n_plus_one,
+    not_in_nullable,
+    or_across_columns,
+    order_by_random,
+    outer_join_made_inner,
+    over_fetch,
+    pruning_broken,
+    repeated_query,
+    select_star,
+    unbounded_result,
+    union_for_union_all,
+    write_without_where,
+)
 
-RULES: Final[tuple[ModuleType, ...]] = (missing_index, n_plus_one, repeated_query, over_fetch)
+RULES: Final[tuple[ModuleType, ...]] = (
+    missing_index,
+    function_on_column,
+    implicit_cast,
+    leading_wildcard,
+    or_across_columns,
+    not_in_nullable,
+    deep_offset,
+    select_star,
+    distinct_hides_fanout,
+    count_for_existence,
+    order_by_random,
+    cartesian_product,
+    outer_join_made_inner,
+    having_for_where,
+    union_for_union_all,
+    correlated_subquery,
+    huge_in_list,
+    unbounded_result,
+    limit_without_order,
+    write_without_where,
+    pruning_broken,
+    n_plus_one,
+    repeated_query,
+    over_fetch,
+)
 
 
 def page(rule: ModuleType) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dbperf.model.catalog import Catalog
-from dbperf.model.facts import ColumnFacts, StatementFacts, TableRef
+from dbperf.model.facts import ColumnFacts, ColumnRef, SelectFacts, StatementFacts, SubqueryFacts, TableRef
 
 
 def known_names(catalog: Catalog) -> dict[str, frozenset[str]]:
@@ -31,15 +31,29 @@ def spelled(facts: StatementFacts, catalog: Catalog) -> StatementFacts:
         known = tables.get(given.name.lower()) if given.schema in {"", "main"} else None
         return replace(given, schema="", name=known.name) if known else given
 
-    def column(given: ColumnFacts) -> ColumnFacts:
+    def named(given: ColumnRef) -> ColumnRef:
         table = ref(given.table) if given.table else None
         name = columns.get((table.name, given.name.lower()), given.name) if table else given.name
+        return ColumnRef(table, name)
+
+    def column(given: ColumnFacts) -> ColumnFacts:
+        known = named(ColumnRef(given.table, given.name))
         uses = tuple(replace(use, nulls_first=None) for use in given.uses)
-        return replace(given, table=table, name=name, uses=uses)
+        return ColumnFacts(known.table, known.name, uses)
+
+    def select(given: SelectFacts) -> SelectFacts:
+        output = tuple(each and named(each) for each in given.output)
+        return replace(given, tables=tuple(map(ref, given.tables)), output=output)
+
+    def subquery(given: SubqueryFacts) -> SubqueryFacts:
+        return replace(given, outer=tuple(map(named, given.outer)), output=tuple(map(named, given.output)))
 
     return replace(
         facts,
         tables=tuple(map(ref, facts.tables)),
         columns=tuple(map(column, facts.columns)),
         joins=tuple(replace(each, table=ref(each.table)) for each in facts.joins),
+        filters=tuple(replace(each, of=tuple(map(named, each.of))) for each in facts.filters),
+        selects=tuple(map(select, facts.selects)),
+        subqueries=tuple(map(subquery, facts.subqueries)),
     )

@@ -196,6 +196,18 @@ def test_a_line_that_runs_now_and_then_among_another_that_loops(engine: sa.Engin
     assert 50 < rare.calls <= 100
 
 
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [("DBP305", "DBP305"), (["DBP305", "DBP318"], "DBP305,DBP318"), (True, "True"), (5, "5")],
+)
+def test_rules_that_a_statement_leaves_out(engine: sa.Engine, asked: Any, kept: str) -> None:
+    capture = capture_of(engine)
+    with engine.connect() as connection:
+        connection.execute(sa.text("select 1").execution_options(dbperf_ignore=asked))
+    (access,) = only(capture, "select 1").accesses
+    assert (access.kind, access.loader, access.calls) == ("ignored", kept, 1)
+
+
 def test_savepoints_are_few_statements(engine: sa.Engine) -> None:
     capture = capture_of(engine)
     with engine.begin() as connection:

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from dbperf.model.facts import Complexity
 from dbperf.model.recommendation import Evidence, Level, Recommendation
 from dbperf.model.report import Coverage, Report
 from dbperf.report.words import (
     CostSaving,
+    complexity,
     cost_savings,
     database_name,
     headline,
@@ -132,3 +134,9 @@ def test_costs_are_summed_by_their_unit_and_never_where_times_are_known(
         CostSaving("Planner cost, estimated", 6200 * 24310.5, 5000 * 8.44 + 1200 * 0.44, 2),
         CostSaving("VM steps, counted on a copy", 9.0, 3.0, 1),
     ]
+
+
+def test_complexity_names_what_it_is_made_of() -> None:
+    found = Complexity(31, {"joins": 3, "windows": 0, "conditions": 5})
+    assert complexity(found) == "complexity 31 of 100: joins 3, conditions 5"
+    assert complexity(Complexity()) == complexity(None) == ""

@@ -43,17 +43,30 @@ EQ, RANGE, OTHER, JOIN = Role.EQUALITY, Role.RANGE, Role.OTHER, Role.JOIN
         ("a LIKE 'abc%'", ColumnUse(Role.LIKE_PREFIX, literal="abc%"), ""),
         ("a LIKE $1", ColumnUse(Role.LIKE_PREFIX, parameter=1), ""),
         ("a LIKE $1 || '%' ESCAPE '/'", ColumnUse(Role.LIKE_PREFIX, parameter=1), ""),
-        ("a LIKE '%x'", ColumnUse(Role.LIKE, literal="%x"), "leading wildcard"),
-        ("a LIKE '%' || $1 || '%'", ColumnUse(Role.LIKE, parameter=1), "leading wildcard"),
+        ("a LIKE '%x'", ColumnUse(Role.LIKE_SUFFIX, literal="%x"), "leading wildcard"),
+        ("a LIKE '%' || $1", ColumnUse(Role.LIKE_SUFFIX, parameter=1), "leading wildcard"),
+        ("a LIKE '%x\\%'", ColumnUse(Role.LIKE_SUFFIX, literal="%x\\%"), "leading wildcard"),
+        ("a LIKE '%x%'", ColumnUse(Role.LIKE_INFIX, literal="%x%"), "leading wildcard"),
+        ("a LIKE '%' || $1 || '%'", ColumnUse(Role.LIKE_INFIX, parameter=1), "leading wildcard"),
+        ("a LIKE concat('%', $1::text, '%')", ColumnUse(Role.LIKE_INFIX, parameter=1), "leading wildcard"),
+        ("a LIKE '%'", ColumnUse(Role.LIKE, literal="%"), "leading wildcard"),
+        ("a LIKE '_x%'", ColumnUse(Role.LIKE, literal="_x%"), "leading wildcard"),
+        ("a LIKE 'x%y%'", ColumnUse(Role.LIKE_PREFIX, literal="x%y%"), ""),
         ("a ILIKE 'abc%'", ColumnUse(Role.LIKE, literal="abc%"), "case-insensitive LIKE"),
         ("a ~ $1", ColumnUse(OTHER, parameter=1), "regular expression"),
         ("a IS NULL", ColumnUse(Role.IS_NULL), ""),
         ("a IS NOT NULL", ColumnUse(OTHER), ""),
         ("a <> $1", ColumnUse(OTHER, parameter=1), "negation"),
         ("a NOT LIKE 'x%'", ColumnUse(OTHER, literal="x%", conjunct=False), "negation"),
+        ("a NOT ILIKE '%x' ESCAPE '!'", ColumnUse(OTHER, literal="%x", conjunct=False), "negation"),
         ("a NOT IN ($1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
         ("NOT (a = $1)", ColumnUse(OTHER, parameter=1, conjunct=False), "negation"),
-        ("a @> $1", ColumnUse(OTHER, parameter=1), "operator that no B-tree serves"),
+        ("a @> $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("$1 <@ a", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a ? 'x'", ColumnUse(Role.CONTAINMENT, literal="x"), "operator that no B-tree serves"),
+        ("a ?| $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a ?& $1", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
+        ("a && $1::int[]", ColumnUse(Role.CONTAINMENT, parameter=1), "operator that no B-tree serves"),
         ("$1 = ANY(a)", ColumnUse(OTHER, parameter=1), "array column"),
         ("lower(a) = $1", ColumnUse(EQ, parameter=1, expression="lower(a)"), "function on the column"),
         ("a::date = $1", ColumnUse(EQ, parameter=1, expression="CAST(a AS DATE)"), "type cast on the column"),
@@ -76,7 +89,9 @@ def test_a_condition_gives_a_role_and_says_whether_an_index_serves(
     assert filter_.sargable is (not why_not)
 
 
-INNER_X = JoinFacts("inner", TableRef("", "b"), (("a.x", "b.x"),))
+A, B, C = TableRef("", "a"), TableRef("", "b"), TableRef("", "c")
+X = (("a.x", "b.x"),)
+BY_WHERE = JoinFacts("inner", B, X, "a.x = b.x", implicit=True)
 
 
 def test_between_and_rows_bind_every_parameter() -> None:
@@ -108,25 +123,35 @@ def test_or_is_no_conjunct() -> None:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("SELECT 1 FROM a JOIN b ON b.x = a.y", [JoinFacts("inner", TableRef("", "b"), (("a.y", "b.x"),))]),
-        ("SELECT 1 FROM a, b WHERE a.y = b.x", [JoinFacts("inner", TableRef("", "b"), (("a.y", "b.x"),))]),
-        ("SELECT 1 FROM a, b", [JoinFacts("cross", TableRef("", "b"))]),
-        ("SELECT 1 FROM a CROSS JOIN b", [JoinFacts("cross", TableRef("", "b"))]),
-        ("SELECT 1 FROM a LEFT JOIN b USING (x)", [JoinFacts("left", TableRef("", "b"), (("a.x", "b.x"),))]),
-        ("SELECT 1 FROM a FULL JOIN b USING (x)", [JoinFacts("full", TableRef("", "b"), (("a.x", "b.x"),))]),
-        ("UPDATE a SET z = 1 FROM b WHERE a.x = b.x", [INNER_X]),
-        ("DELETE FROM a USING b WHERE a.x = b.x", [INNER_X]),
+        ("a JOIN b ON b.x = a.y", [JoinFacts("inner", B, (("a.y", "b.x"),), "b.x = a.y")]),
+        ("a, b WHERE a.x = b.x", [BY_WHERE]),
+        ("a, b", [JoinFacts("cross", B, implicit=True)]),
+        ("a CROSS JOIN b", [JoinFacts("cross", B)]),
+        ("a LEFT JOIN b USING (x)", [JoinFacts("left", B, X, "USING (x)")]),
+        ("a FULL JOIN b USING (x)", [JoinFacts("full", B, X, "USING (x)")]),
+        ("a NATURAL JOIN b", [JoinFacts("inner", B, (), "NATURAL")]),
         (
-            "SELECT 1 FROM a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.y = b.y",
+            "a LEFT JOIN (b JOIN c ON b.x = c.x) ON a.y = b.y",
             [
-                JoinFacts("inner", TableRef("", "c"), (("b.x", "c.x"),)),
-                JoinFacts("left", TableRef("", "b"), (("a.y", "b.y"),)),
+                JoinFacts("inner", C, (("b.x", "c.x"),), "b.x = c.x"),
+                JoinFacts("left", B, (("a.y", "b.y"),), "a.y = b.y"),
             ],
         ),
     ],
 )  # fmt: skip
 def test_joins(sql: str, expected: list[JoinFacts]) -> None:
-    assert list(analyze_statement(sql).joins) == expected
+    assert list(analyze_statement(f"SELECT 1 FROM {sql}").joins) == expected
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE a SET z = 1 FROM b WHERE a.x = b.x",
+        "DELETE FROM a USING b WHERE a.x = b.x",
+    ],
+)
+def test_writes_that_join(sql: str) -> None:
+    assert list(analyze_statement(sql).joins) == [BY_WHERE]
 
 
 def test_only_the_nullable_side_of_an_outer_join_is_a_conjunct() -> None:
@@ -168,13 +193,25 @@ def test_order_group_and_distinct() -> None:
     assert not uses(facts, "t", "n")
     assert uses(analyze_statement("SELECT DISTINCT a FROM t"), "t", "a") == [
         ColumnUse(Role.SELECTED),
-        ColumnUse(Role.GROUP),
+        ColumnUse(Role.DISTINCT),
     ]
 
 
-def test_distinct_on_groups_by_its_columns_alone() -> None:
+def test_windows() -> None:
+    facts = analyze_statement(
+        "SELECT sum(a) OVER (PARTITION BY b, lower(c) ORDER BY d DESC), max(a) OVER w FROM t "
+        "WINDOW w AS (ORDER BY t.b)"
+    )
+    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.SELECTED]
+    assert uses(facts, "t", "a")[1].expression == "max(a) OVER w"
+    assert uses(facts, "t", "b") == [ColumnUse(Role.WINDOW), ColumnUse(Role.WINDOW)]
+    assert uses(facts, "t", "c") == [ColumnUse(Role.WINDOW, expression="lower(c)", position=1)]
+    assert uses(facts, "t", "d") == [ColumnUse(Role.WINDOW, descending=True, position=2)]
+
+
+def test_distinct_on_is_about_its_columns_alone() -> None:
     facts = analyze_statement("SELECT DISTINCT ON (a) a, b FROM t ORDER BY a, b DESC")
-    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.GROUP, Role.ORDER]
+    assert [use.role for use in uses(facts, "t", "a")] == [Role.SELECTED, Role.DISTINCT, Role.ORDER]
     assert [use.role for use in uses(facts, "t", "b")] == [Role.SELECTED, Role.ORDER]
 
 
@@ -306,7 +343,8 @@ def test_limit_and_offset_are_of_the_outermost_query() -> None:
         ("SELECT 'secret", "cannot be split into tokens"),
         ("secret nonsense", "not a statement"),
         ("SELECT " + "(" * 31 + "1" + ")" * 31, "nested too deeply"),
-        ("SELECT " + "ARRAY[" * 7 + "1" + "]" * 7, "nested too deeply"),
+        ("SELECT " + "ARRAY[" * 31 + "1" + "]" * 31, "nested too deeply"),
+        ("SELECT * FROM a " + "JOIN b " * 31, "nested too deeply"),
         ("SELECT " + "NOT " * 5000 + "a FROM t", "nested too deeply"),
         ("SELECT '" + "x" * 70_000 + "'", "longer than 64 KB"),
     ],

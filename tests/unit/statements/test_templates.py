@@ -126,3 +126,37 @@ def test_a_template_is_its_own_template(sql: str) -> None:
 def test_text_made_to_hurt_is_read_in_one_pass(text: str) -> None:
     # Open brackets took 90 s while every bracket or list looked at all the text around it.
     assert len(template(text * (60_000 // len(text)), "postgresql").fingerprint) == 16
+
+
+@pytest.mark.parametrize(
+    ("sql", "other"),
+    [
+        ("SELECT u_1.id FROM u AS u_1", "SELECT u_2.id FROM u AS u_2"),
+        (
+            "SELECT count(*) AS count_1 FROM (SELECT a AS a_1 FROM t) AS anon_1",
+            "SELECT count(*) AS count_2 FROM (SELECT a AS a_3 FROM t) AS anon_7",
+        ),
+        (
+            "WITH RECURSIVE anon_1(id) AS (SELECT a UNION SELECT id FROM anon_1) SELECT id FROM anon_1",
+            "WITH RECURSIVE anon_2(id) AS (SELECT a UNION SELECT id FROM anon_2) SELECT id FROM anon_2",
+        ),
+        ('SELECT "User_1".id FROM "User" AS "User_1"', 'SELECT "User_3".id FROM "User" AS "User_3"'),
+        ("SELECT a FROM t WHERE a != 1", "SELECT a FROM t WHERE a <> 2"),
+    ],
+)
+def test_numbers_of_aliases_do_not_split_a_statement(sql: str, other: str) -> None:
+    assert template(sql, "postgresql").fingerprint == template(other, "postgresql").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("sql", "other"),
+    [
+        ("SELECT a FROM log_1", "SELECT a FROM log_2"),
+        ("SELECT a FROM log_1 AS log_1", "SELECT a FROM log_2 AS log_2"),
+        ("SELECT b AS log_1 FROM log_1", "SELECT b AS log_2 FROM log_2"),
+        ("SELECT a_1 FROM t", "SELECT a_2 FROM t"),
+        ("SELECT t_1.a FROM t AS t_1, t AS t_2", "SELECT t_2.a FROM t AS t_1, t AS t_2"),
+    ],
+)
+def test_numbers_of_tables_and_columns_do(sql: str, other: str) -> None:
+    assert template(sql, "postgresql").fingerprint != template(other, "postgresql").fingerprint
