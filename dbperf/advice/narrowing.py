@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from math import inf
 
 from dbperf.advice.reading import Reading
+from dbperf.advice.rows import of_the_system
 from dbperf.model.catalog import Column, Index, Table
 from dbperf.model.facts import Role, TableRef
 
@@ -26,20 +27,6 @@ def narrowed(reading: Reading, ref: TableRef | None, scope: int, besides: str = 
     return _is_narrowed(reading, ref, _equated(reading, ref, scope) - {besides})
 
 
-def one_row(reading: Reading, ref: TableRef, scope: int) -> bool:
-    """Whether a statement asks a table for the row of a unique key; False also where that is not known."""
-    table = reading.table(ref)
-    equal = _equated(reading, ref, scope)
-    return table is not None and any(
-        index.unique and not index.predicate and equal.issuperset(index.keys) for index in table.indexes
-    )
-
-
-def of_system(ref: TableRef) -> bool:
-    """Whether a table is one of the database's own, which no application can change."""
-    return ref.schema in {"pg_catalog", "information_schema"} or ref.name.startswith(("pg_", "sqlite_"))
-
-
 def distinct(column: Column | None) -> float:
     """How many distinct values a column has, 1.0 where nobody knows."""
     known = column.distribution.distinct if column and column.distribution else 1.0
@@ -50,7 +37,7 @@ def _is_narrowed(reading: Reading, ref: TableRef, equal: set[str]) -> bool:
     """Whether few rows of a table have given values in the columns `equal`."""
     table = reading.table(ref)
     if table is None:
-        return of_system(ref) or any(name == "id" or name.endswith("_id") for name in equal)
+        return of_the_system(ref) or any(name == "id" or name.endswith("_id") for name in equal)
     return any(_rows(table, index, equal) <= FEW_ROWS for index in table.indexes)
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dbperf.advice.narrowing import of_system
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import of_the_system
 from dbperf.model.facts import SelectFacts, SubqueryFacts
 
 CODE, SLUG = "DBP309", "count-for-existence"
@@ -51,7 +51,7 @@ def _counts(reading: Reading, subquery: SubqueryFacts, select: SelectFacts) -> b
     """Whether it counts all rows of tables of the application, and always puts out that number."""
     plain = not (select.grouped or select.distinct or select.windows or select.offset)
     having = any(each.clause == "having" and each.scope == select.scope for each in reading.facts.filters)
-    own = not any(map(of_system, select.tables))
+    own = not any(map(of_the_system, select.tables))
     return plain and own and not having and len(select.output) == 1 and bool(_COUNT.match(subquery.sql))
 
 

@@ -20,8 +20,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dbperf.advice.narrowing import of_system
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import of_the_system
 from dbperf.model.facts import ColumnRef, Role, SubqueryFacts, TableRef
 from dbperf.plans.sqlite.catalog import ROWID
 
@@ -51,7 +51,7 @@ def read(reading: Reading) -> Iterator[Finding]:
 
 def _nullable(reading: Reading, column: ColumnRef, ref: TableRef, scope: int) -> bool:
     table, stored = reading.table(ref), reading.column(column)
-    if of_system(ref) or (reading.catalog and (table is None or table.kind == "v" or stored is None)):
+    if of_the_system(ref) or (reading.catalog and (table is None or table.kind == "v" or stored is None)):
         return False
     if _outer(reading, ref, scope):
         return True

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dbperf.advice.narrowing import one_row
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import at_most_one
 from dbperf.model.catalog import Column, Table
 from dbperf.model.facts import SelectFacts, TableRef
 
@@ -53,7 +53,7 @@ def _is_wide(column: Column) -> bool:
 
 
 def _harmless(reading: Reading, ref: TableRef, select: SelectFacts) -> bool:
-    return reading.small([ref]) or one_row(reading, ref, select.scope)
+    return reading.small([ref]) or at_most_one(reading, ref, select.scope)
 
 
 def _finding(ref: TableRef, table: Table) -> Finding:
