@@ -23,7 +23,10 @@ from dbperf.workload.outlet import CreateSink, Outlet, Sink, Source
 
 LAST_SECONDS = 2.0
 """How long the end of a process is held up at most."""
-_FORK_SECONDS = 0.2
+_FORK_SECONDS = 2.0
+"""How long a fork waits for the thread: a child that is forked while SQLite works, or a module is imported,
+finds a lock taken for ever.
+"""
 _IMPORT_SECONDS = 10.0
 
 
