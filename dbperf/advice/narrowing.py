@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from math import inf
 
 from dbperf.advice.reading import Reading
-from dbperf.advice.rows import of_the_system
+from dbperf.advice.rows import label, of_the_system
 from dbperf.model.catalog import Column, Index, Table
 from dbperf.model.facts import Role, TableRef
 
@@ -63,7 +63,7 @@ def _equated(reading: Reading, ref: TableRef, scope: int) -> set[str]:
 
 def _conditions(reading: Reading, scope: int) -> Iterator[tuple[TableRef, str, TableRef | None]]:
     """Each bare column that must equal something, and the table of a column that is; None for a value."""
-    named = {ref.alias or ref.name: ref for ref in reversed(reading.facts.tables)}
+    named = {label(ref): ref for ref in reversed(reading.facts.tables)}
     for column in reading.facts.columns:
         for use in column.uses:
             if column.table is None or use.scope != scope or not use.conjunct or use.expression:

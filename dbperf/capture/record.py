@@ -85,7 +85,7 @@ def recording(  # noqa: C901
                     return
             if slot.batched and continues(slot, context, nanoseconds, cursor, error):
                 return
-            recent = slot.recent
+            recent = slot.recent  # as Timer.add has it
             recent.append(nanoseconds)
             if len(recent) >= RECENT:
                 slot.restart(slot.read())
@@ -126,10 +126,8 @@ def recording(  # noqa: C901
                     run.skip -= 1
                 else:
                     known = False
-                    if (
-                        site is not None and site.depth
-                    ):  # not our own frame: to hold on to it would be a cycle
-                        try:
+                    if site is not None and site.depth:
+                        try:  # at depth 0 is our own frame: to hold on to it would be a cycle
                             frame = at(site.depth)
                             known = frame.f_code is site.code and frame.f_lasti == site.lasti
                         except (AttributeError, ValueError):  # the stack is not that deep

@@ -22,6 +22,7 @@ from math import log10
 from statistics import fmean
 
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import unique_keys
 from dbperf.model.facts import Bound, ColumnFacts, ColumnRef, ColumnUse, Role, SelectFacts
 
 CODE, SLUG = "DBP306", "deep-offset"
@@ -109,5 +110,4 @@ def _unique(reading: Reading, select: SelectFacts, columns: list[str]) -> bool:
     table = reading.table(select.tables[0])
     if table is None:
         return columns[-1] == "id"
-    unique = [index for index in table.indexes if index.unique and index.valid and not index.predicate]
-    return any(set(index.keys) <= set(columns) for index in unique)
+    return any(set(key) <= set(columns) for key in unique_keys(table))

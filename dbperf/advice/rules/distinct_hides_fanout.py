@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import label, unique_keys
 from dbperf.model.facts import JoinFacts, Role, SelectFacts, TableRef
 
 CODE, SLUG = "DBP308", "distinct-hides-fanout"
@@ -61,8 +62,7 @@ def _unique(reading: Reading, ref: TableRef, names: set[str]) -> bool:
     table = reading.table(ref)
     if table is None:
         return reading.catalog is None and "id" in names
-    unique = (index for index in table.indexes if index.unique and index.valid and not index.predicate)
-    return any(names.issuperset(index.keys) for index in unique)
+    return any(names.issuperset(key) for key in unique_keys(table))
 
 
 def _many(reading: Reading, wanted: TableRef, join: JoinFacts, joins: list[JoinFacts]) -> bool:
@@ -74,14 +74,14 @@ def _many(reading: Reading, wanted: TableRef, join: JoinFacts, joins: list[JoinF
 
 
 def _joined_by(ref: TableRef, joins: list[JoinFacts]) -> set[str]:
-    alias = ref.alias or ref.name
+    alias = label(ref)
     ends = (end.rpartition(".") for join in joins for pair in join.columns for end in pair)
     return {name for owner, _, name in ends if owner == alias}
 
 
 def _ends(reading: Reading, join: JoinFacts) -> Iterator[TableRef]:
     aliases = {end.rpartition(".")[0] for pair in join.columns for end in pair}
-    return (ref for ref in reading.facts.tables if (ref.alias or ref.name) in aliases)
+    return (ref for ref in reading.facts.tables if label(ref) in aliases)
 
 
 def _finding(reading: Reading, ref: TableRef, select: SelectFacts, joins: list[JoinFacts]) -> Finding:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 
 from dbperf.advice.reading import Finding, Reading
-from dbperf.advice.rows import of_the_system
+from dbperf.advice.rows import label, of_the_system
 from dbperf.model.facts import ColumnRef, Role, SubqueryFacts, TableRef
 from dbperf.plans.sqlite.catalog import ROWID
 
@@ -90,7 +90,7 @@ def _outer(reading: Reading, ref: TableRef, scope: int) -> bool:
 
 def _finding(reading: Reading, column: str, ref: TableRef, subquery: SubqueryFacts) -> Finding:
     outer = _qualified(reading, subquery)
-    alias = ref.alias or ref.name
+    alias = label(ref)
     if outer.startswith(f"{alias}."):  # within the subquery it would mean the subquery's own
         alias = f"{alias}_2"
     source = ref.name if alias == ref.name else f"{ref.name} {alias}"
@@ -112,4 +112,4 @@ def _qualified(reading: Reading, subquery: SubqueryFacts) -> str:
     tables = [ref for each in reading.facts.selects if each.scope == subquery.within for ref in each.tables]
     if len(tables) != 1 or not re.fullmatch(r"[^\W\d]\w*", subquery.compared):
         return "…"
-    return f"{tables[0].alias or tables[0].name}.{subquery.compared}"
+    return f"{label(tables[0])}.{subquery.compared}"

@@ -29,6 +29,7 @@ from sqlglot import exp
 from dbperf.advice.expressions import expression
 from dbperf.advice.narrowing import distinct, narrowed
 from dbperf.advice.reading import Finding, Reading
+from dbperf.advice.rows import label
 from dbperf.model.facts import ColumnRef, FilterFacts, TableRef
 from dbperf.statements.scopes import folded
 
@@ -74,9 +75,7 @@ def _asked(condition: FilterFacts, part: exp.Expr) -> ColumnRef | None:
     matching = [
         ref
         for ref in condition.of
-        if ref.name == name
-        and ref.table
-        and (not qualifier or qualifier == (ref.table.alias or ref.table.name))
+        if ref.name == name and ref.table and (not qualifier or qualifier == label(ref.table))
     ]
     return matching[0] if len(matching) == 1 else None
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dbperf.advice.reading import Finding, Reading
-from dbperf.advice.rows import at_most_one
+from dbperf.advice.rows import at_most_one, label
 from dbperf.model.catalog import Column, Table
 from dbperf.model.facts import SelectFacts, TableRef
 
@@ -34,7 +34,7 @@ def read(reading: Reading) -> Iterator[Finding]:
         return
     for ref in select.tables:
         table = reading.table(ref)
-        starred = {"*", ref.alias or ref.name} & set(select.stars)
+        starred = {"*", label(ref)} & set(select.stars)
         if table and starred and _wide(table) and not _harmless(reading, ref, select):
             yield _finding(ref, table)
 
