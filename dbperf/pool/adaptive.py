@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from math import inf
-from sys import _getframe
-from threading import get_ident
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -14,30 +11,53 @@ from sqlalchemy import exc
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 from sqlalchemy.pool.base import _AsyncConnDialect, _ConnectionRecord
 
-from dbperf.pool.holders import DEPTH, Holder, described
+from dbperf.pool import forks, housekeeper
+from dbperf.pool.chores import Chores
+from dbperf.pool.control import Control, Leaks, held_now
+from dbperf.pool.controller import TICK
+from dbperf.pool.holders import Holder, described, taken_by_task, taken_by_thread
 from dbperf.pool.line import Line
+from dbperf.pool.deadline import D
 from dbperf.pool.metrics import Metrics
+from dbperf.pool.ready import Ready
 from dbperf.pool.waiting import Coroutine, Thread
 
-DEFAULT_SIZE, DEFAULT_OVERFLOW = 5, 10
+_SIZE, _OVERFLOW = 5, 10
 """Those of SQLAlchemy, where only one of them is given."""
-UNKNOWN = DEFAULT_SIZE + DEFAULT_OVERFLOW
+UNKNOWN = _SIZE + _OVERFLOW
 """Connections at most where neither the user nor the database says how many: as many as SQLAlchemy allows."""
 FIRST = 16
 """How many may be in use at once before anything was observed."""
+_HURRY = 0.02
+"""Seconds in which a queue may grow before the first look at it."""
 
 
 class AdaptivePool(Pool):
-    """A connection pool whose size follows what pays, and that is fair to those who wait.
+    """A connection pool that is as large as pays, fair to those who wait, and true to its timeout.
 
-    `pool_size`, `max_overflow`, `timeout`, `recycle`, `pre_ping` and the rest mean what they mean to
-    SQLAlchemy's QueuePool. Given together, or one of the two, `pool_size` and `max_overflow` are a hard cap of
-    connections in use; where neither is given that is `max_size`, and by default the process's share of what
-    the server allows. 0 and -1, SQLAlchemy's "no limit", leave it at that too.
+    `pool_size`, `max_overflow`, `timeout`, `recycle`, `pre_ping`, `use_lifo` and the rest mean what they mean
+    to SQLAlchemy's QueuePool; of idle connections the one used last is taken first unless `use_lifo=False`.
+
+    Together `pool_size` and `max_overflow` are a hard cap of connections in use, where the user gives one of
+    them (the other is then SQLAlchemy's default). Where neither is given, or where they are SQLAlchemy's "no
+    limit" (0 and -1), the cap is `max_size`, and by default this process's share of what the server allows.
+
+    `timeout` is for all that a checkout takes, in seconds: waiting, connecting, pinging. With psycopg and
+    asyncpg it is kept also when the network or the server stands still. No other driver can be interrupted.
+
+    - `max_waiting`: checkouts that may wait at once; one more raises TimeoutError.
+    - `max_lifetime`: seconds after which a connection is closed instead of kept, up to a tenth less at random.
+    - `max_idle`: seconds without use after which connections beyond `pool_size` (or the first) are closed.
+    - `alive_bypass`: with `pre_ping`, seconds after its last use within which a connection is not pinged.
+    - `leak_after`: seconds of doing nothing while in use after which a connection is told as a leak.
+    - `adaptive`: False for a pool of one size, its cap.
     """
 
     _is_asyncio: ClassVar = False  # type: ignore[assignment]  # a property of the dialect's in Pool
     _waiter: ClassVar[Callable[[float], Any]] = Thread
+    _holder: ClassVar[Callable[[float], Holder]] = staticmethod(taken_by_thread)
+    _keeper: ClassVar[Any] = housekeeper.THREADS
+    _deadline: ClassVar[Any] = D()
 
     def __init__(
         self,
@@ -48,100 +68,182 @@ class AdaptivePool(Pool):
         use_lifo: bool = True,
         max_size: int | None = None,
         max_waiting: int = 10_000,
+        max_lifetime: float = 1800.0,
+        max_idle: float = 600.0,
+        alive_bypass: float = 0.5,
+        leak_after: float = 60.0,
+        adaptive: bool = True,
         **kw: Any,
     ) -> None:
         super().__init__(creator, **kw)
-        self._ping, self._pre_ping = self._pre_ping, False  # SQLAlchemy pings later than the deadline reaches
-        self._pool_size, self._max_overflow, self._max_size = pool_size, max_overflow, max_size
-        self._timeout, self._use_lifo, self._max_waiting = timeout, use_lifo, max_waiting
-        self._line = Line(self._first_limit(), lifo=use_lifo, keep=pool_size or None)
+        self._given = {
+            "pool_size": pool_size,
+            "max_overflow": max_overflow,
+            "timeout": timeout,
+            "use_lifo": use_lifo,
+            "max_size": max_size,
+            "max_waiting": max_waiting,
+            "max_lifetime": max_lifetime,
+            "max_idle": max_idle,
+            "alive_bypass": alive_bypass,
+            "leak_after": leak_after,
+            "adaptive": adaptive,
+            "pre_ping": self._pre_ping,
+        }
+        self._timeout, self._max_waiting = inf if timeout is None else timeout, max_waiting
+        self._ready = Ready(self, ping=self._pre_ping, bypass=alive_bypass, lifetime=max_lifetime)
+        self._attentive = self._pre_ping or self._recycle > -1
+        self._pre_ping = False  # SQLAlchemy pings later than the deadline reaches
+        self._start(Metrics())
+        forks.watch(self)
+
+    def _start(self, metrics: Metrics) -> None:
+        given, self.metrics = self._given, metrics
+        size, overflow = given["pool_size"], given["max_overflow"]
+        unlimited = size == 0 or overflow == -1 or (size is None and overflow is None)
+        self._cap = 0 if unlimited else _or(size, _SIZE) + _or(overflow, _OVERFLOW)
         self._out: dict[ConnectionPoolEntry, Holder] = {}
-        self.metrics = Metrics()
+        ask = unlimited and not given["max_size"] and given["adaptive"]
+        self._chores = Chores(self, ask=ask, max_idle=given["max_idle"])
+        first = max(FIRST, size or 0) if given["adaptive"] else self.cap()
+        self._line = Line(min(self.cap(), first), lifo=given["use_lifo"], keep=size or None)
+        self._control = Control(self._line, metrics, self.cap, adaptive=given["adaptive"])
+        self._leaks = Leaks(metrics, given["leak_after"])
+        self._looked_after = self._hurried = False
 
-    def _cap(self) -> int:
-        size, overflow = self._pool_size, self._max_overflow
-        if size != 0 and overflow != -1 and (size is not None or overflow is not None):
-            return (DEFAULT_SIZE if size is None else size) + (
-                DEFAULT_OVERFLOW if overflow is None else overflow
-            )
-        return self._max_size or UNKNOWN
+    def _should_wrap_creator(self, creator: Any) -> Any:
+        connect = super()._should_wrap_creator(creator)
 
-    def _first_limit(self) -> int:
-        return min(self._cap(), max(FIRST, self._pool_size or 0))
+        def by_deadline(record: Any) -> Any:
+            return self._ready.creator(connect, record)
+
+        return by_deadline
+
+    def cap(self) -> int:
+        """Connections that may be in use at once, at the very most."""
+        return self._cap or self._given["max_size"] or self._chores.share or UNKNOWN
 
     def _do_get(self) -> ConnectionPoolEntry:
         now = monotonic()
         record = self._line.take()
-        if record is None:
-            record = self._wait(now)
-        if record.dbapi_connection is None:
-            record.get_connection()
-        code, frame, stack = None, _getframe(1), []
-        for _ in range(DEPTH):
-            if frame is None:
-                break
-            code = frame.f_code
-            stack += (code, frame.f_lasti)
-            frame = frame.f_back  # type: ignore[assignment]
-        self._out[record] = now, get_ident(), stack
-        return record
+        # What is asked here in line costs more as a function than all the rest of a checkout's attention.
+        if (
+            record is None
+            or record.dbapi_connection is None
+            or record.starttime < self._invalidate_time
+            or record.starttime < record._soft_invalidate_time
+            or (self._attentive and not self._ready.at_once(record, now))
+        ):
+            record = self._get(record, now)
+            now = monotonic()
+        if not self._looked_after:
+            self._look_after()
+        self._out[record] = self._holder(now)
+        return record  # type: ignore[no-any-return]
 
-    def _wait(self, since: float) -> Any:
+    def _get(self, record: Any, since: float) -> Any:
+        """Wait, connect and ping, all of it by the deadline."""
+        line, until, first = self._line, since + self._timeout, False
+        while True:
+            if record is None:
+                record = self._wait(since, until, first=first)
+            if record is None:
+                return self._connect(until)
+            try:
+                if self._ready.by(record, until):
+                    return record
+            except BaseException:
+                line.drop(record)
+                raise
+            line.drop(record)
+            record, first = None, True
+
+    def _wait(self, since: float, until: float, *, first: bool) -> Any:
+        """Stand in line. Returns an idle connection, or None: this checkout is to open one."""
         line, waiter = self._line, self._waiter(since)
-        until = since + self._timeout if self._timeout is not None else inf
         if len(line.waiters) >= self._max_waiting:
-            raise self._too_late(f"{len(line.waiters):,} are waiting already, no more may")
-        granted = line.join(waiter)
+            self.metrics.pool["refused"] += 1
+            raise self._refused(f"{len(line.waiters):,} checkouts wait already, and no more may")
         try:
-            while not (granted or waiter.granted):
-                waiter.wait(min(until, line.retry_at) if line.retry_at > monotonic() else until)
+            if not line.join(waiter, first=first):
+                self._hurry()
+            while not waiter.granted:
+                waiter.wait(min(until, line.retry_at) if line.failures else until)
                 if waiter.error is not None:
                     raise waiter.error
                 if not waiter.granted and monotonic() >= until:
-                    raise self._too_late(f"none came free within {self._timeout:g} s")
+                    raise self._refused(f"none came free within {self._timeout:g} s")
                 line.serve()
         except BaseException:
             if waiter.error is None:
                 line.leave(waiter)
             raise
-        return waiter.record or self._connect()
+        return waiter.record
 
-    def _connect(self) -> Any:
+    def _connect(self, until: float) -> Any:
         line = self._line
         record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
         try:
-            record.get_connection()
+            self._ready.connect(record, until)
         except BaseException as error:
             line.failed(error if isinstance(error, Exception) else None, record)
             raise
         line.connected()
         return record
 
-    def _too_late(self, what: str) -> exc.TimeoutError:
-        return exc.TimeoutError(f"no connection: {what}; {described(self)}", code="3o7r")
+    def _refused(self, what: str) -> exc.TimeoutError:
+        line, holders = self._line, described(self._out.copy().values(), monotonic())
+        return exc.TimeoutError(
+            f"no connection: {what}; {line.busy} of {line.limit} are in use (at most {self.cap()}), "
+            f"{len(line.waiters):,} checkouts wait. Held longest: {holders}",
+            code="3o7r",
+        )
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
-        if self._out.pop(record, None) is None:
-            record.close()
-        elif record.dbapi_connection is None:
-            self._line.drop(record)
-        elif not self._line.give(record):
+        now, line = monotonic(), self._line
+        holder = self._out.pop(record, None)
+        if holder is None:  # of a parent process
+            self._ready.close(record)
+            return
+        if self._leaks.open:
+            self._leaks.returned(record, holder, now)
+        held = now - holder[0]
+        record._dbperf_used = now
+        if record.dbapi_connection is None:
+            line.drop(record, held)
+        elif now > record._dbperf_expires or not line.give(record, held):
             try:
-                record.close()
+                self._ready.close(record)
             finally:
-                self._line.drop()
+                line.drop(record, held)
+
+    def _look_after(self) -> None:
+        self._looked_after = True
+        self._keeper.look_after(self, TICK)
+
+    def _hurry(self) -> None:
+        """A queue appeared: do not let it wait for the next tick."""
+        if not self._hurried:
+            self._hurried = self._looked_after = True
+            self._keeper.look_after(self, _HURRY)
+
+    def tick(self, lag: float) -> float | None:
+        """Look how the pool does, and change what is to change; called by the housekeeper alone."""
+        held = held_now(self._out.copy().items())
+        seen = self._control.look(held, lag)
+        self._leaks.look(held, seen.seconds)
+        self._chores.start()
+        self._hurried = seen.waiting > 0
+        if seen.busy or seen.waiting or seen.arrivals:
+            return TICK
+        self._looked_after = False
+        return self._chores.pause()
 
     def recreate(self) -> Pool:
         self.logger.info("Pool recreating")
         new = self.__class__(
             self._creator,
-            pool_size=self._pool_size,
-            max_overflow=self._max_overflow,
-            timeout=self._timeout,
-            use_lifo=self._use_lifo,
-            max_size=self._max_size,
-            max_waiting=self._max_waiting,
-            pre_ping=self._ping,
+            **self._given,
             recycle=self._recycle,
             echo=self.echo,
             logging_name=self._orig_logging_name,
@@ -149,26 +251,26 @@ class AdaptivePool(Pool):
             _dispatch=self.dispatch,
             dialect=self._dialect,
         )
-        new.metrics = self.metrics
+        new._start(self.metrics)
         return new
 
     def dispose(self) -> None:
         for record in self._line.empty():
-            record.close()
+            self._ready.close(record)
         self.logger.info("Pool disposed. %s", self.status())
 
     def status(self) -> str:
         return (
             f"Pool size: {self.size()}  Connections in pool: {self.checkedin()} "
             f"Current Overflow: {self.overflow()} Current Checked out connections: {self.checkedout()} "
-            f"Limit: {self._line.limit} of at most {self._cap()} Waiting: {len(self._line.waiters)}"
+            f"Limit: {self._line.limit} of at most {self.cap()} Waiting: {len(self._line.waiters)}"
         )
 
     def size(self) -> int:
-        return self._line.limit if self._pool_size is None else self._pool_size
+        return self._line.limit if self._given["pool_size"] is None else self._given["pool_size"]
 
     def timeout(self) -> float | None:
-        return self._timeout
+        return self._given["timeout"]
 
     def checkedin(self) -> int:
         return len(self._line.idle)
@@ -179,10 +281,24 @@ class AdaptivePool(Pool):
     def checkedout(self) -> int:
         return self._line.busy
 
+    def forked(self) -> list[Any]:
+        """Start empty in a forked child. Returns what is the parent's: it must not even be closed here."""
+        inherited = [*self._line.idle, *self._out]
+        self._start(self.metrics)
+        self.metrics.pool.clear()
+        self.metrics.sites.clear()
+        return [record.dbapi_connection for record in inherited]
+
 
 class AsyncAdaptivePool(AdaptivePool):
-    """The same for asyncio engines."""
+    """AdaptivePool for asyncio engines."""
 
     _is_asyncio = True
     _dialect = _AsyncConnDialect()
     _waiter = Coroutine
+    _holder = staticmethod(taken_by_task)
+    _keeper = housekeeper.LOOPS
+
+
+def _or(given: int | None, default: int) -> int:
+    return default if given is None else given

@@ -56,3 +56,21 @@ class Decision:
 
     limit: int
     reason: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    pass
+
+
+def decide(state, seen):
+    if seen.waiting and seen.limit < seen.cap:
+        return state, D2(min(seen.cap, seen.limit * 2), "demand", "demand")
+    return state, D2(seen.limit, "", "")
+
+
+@dataclass(frozen=True)
+class D2:
+    limit: int
+    kind: str
+    reason: str

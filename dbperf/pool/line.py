@@ -57,6 +57,8 @@ class Line:
         self.connecting = 0
         self.peak = 0
         self.arrivals = 0
+        self.returned = 0
+        self.held = 0.0
         self.waited = 0.0
         self.failures = 0
         self.retry_at = 0.0
@@ -78,10 +80,14 @@ class Line:
                 return self._next()
         return None
 
-    def join(self, waiter: Waiter) -> bool:
-        """Stand at the end of the line. True where that was also its beginning, and nothing is waited for."""
+    def join(self, waiter: Waiter, *, first: bool = False) -> bool:
+        """Stand at the end of the line, or, who stood in it before, at its beginning. True where nothing is
+        waited for.
+        """
         with self.lock:
             self.waiters[waiter] = None
+            if first:
+                self.waiters.move_to_end(waiter, last=False)
             self._serve()
             return waiter.granted
 
@@ -97,19 +103,27 @@ class Line:
             else:
                 self._back(waiter.record)
 
-    def give(self, record: Record) -> bool:
-        """Take a connection back, for the next one in the line. False: it is not to be kept, and the permit
-        stays until `drop`.
+    def give(self, record: Record, held: float = 0.0) -> bool:
+        """Take a connection back, for the next one in the line, after `held` seconds. False: it is not to be
+        kept, and the permit stays until `drop`.
         """
         with self.lock:
             if self.keep is not None and len(self.idle) >= self.keep and not self._wanted():
                 return False
-            self._back(record)
+            self.held += held
+            self.returned += 1
+            self.idle.append(record)
+            self.busy -= 1
+            if self.waiters:
+                self._serve()
             return True
 
-    def drop(self, place: Record | None = None) -> None:
+    def drop(self, place: Record | None = None, held: float = 0.0) -> None:
         """Give a permit back whose connection is closed; `place` is kept to open another in."""
         with self.lock:
+            self.held += held
+            if held:
+                self.returned += 1
             if place is not None and len(self.spare) < self.limit:
                 self.spare.append(place)
             self._free()
@@ -157,6 +171,12 @@ class Line:
             self.idle.remove(record)
             self.busy += 1
             return True
+
+    def unborrow(self, record: Record) -> None:
+        """Put it back, behind those that were in use since."""
+        with self.lock:
+            self.idle.appendleft(record)
+            self._free()
 
     def queued(self, now: float) -> float:
         """Seconds that were waited so far, by all: those who still wait among them."""
