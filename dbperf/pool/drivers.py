@@ -1,4 +1,4 @@
-"""What each driver can tell of a connection, and how a call blocked on one is made to fail. No IO, no import."""
+"""What each driver can tell of a connection, and how a call blocked on one is made to fail. No IO."""
 
 from __future__ import annotations
 
