@@ -46,6 +46,15 @@ class _Call(Generic[T]):
 _abandoned: set[_Call[object]] = set()
 
 
+def _abandon(work: _Call[T]) -> bool:
+    with work.lock:
+        if work.done.is_set():
+            return False
+        work.abandoned = True
+        _abandoned.add(work)  # type: ignore[arg-type]
+    return True
+
+
 def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object]) -> T:
     """Call in a daemon thread, in a copy of this context; what arrives late goes to `discard` there.
 
@@ -59,14 +68,11 @@ def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object
     taken = False
     try:
         taken = work.done.wait(max(0.0, deadline - monotonic()))
-    finally:
-        if not taken:  # KeyboardInterrupt too
-            with work.lock:
-                taken = work.done.is_set()
-                work.abandoned = not taken
-                if work.abandoned:
-                    _abandoned.add(work)  # type: ignore[arg-type]
-    if not taken:
+    except BaseException:  # KeyboardInterrupt
+        if not _abandon(work) and work.result:
+            discard(work.result.pop())
+        raise
+    if not taken and _abandon(work):
         raise DeadlineExceeded("not connected by the deadline")
     if work.error is not None:
         raise work.error
