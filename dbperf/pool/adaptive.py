@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from copy import copy
+from dataclasses import fields
 from math import inf
 from time import monotonic
 from typing import Any, ClassVar
@@ -11,23 +12,17 @@ from sqlalchemy import exc
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 from sqlalchemy.pool.base import _AsyncConnDialect, _ConnectionRecord
 
-from dbperf.pool import forks, housekeeper
+from dbperf.pool import forks
 from dbperf.pool.chores import Chores
 from dbperf.pool.control import Control, Leaks, held_now
 from dbperf.pool.controller import TICK
-from dbperf.pool.holders import Holder, described, taken_by_task, taken_by_thread
+from dbperf.pool.holders import Holder, described
 from dbperf.pool.line import Line
-from dbperf.pool.deadline import D
 from dbperf.pool.metrics import Metrics
+from dbperf.pool.options import UNKNOWN, Options
 from dbperf.pool.ready import Ready
-from dbperf.pool.waiting import Coroutine, Thread
+from dbperf.pool.ways import OF_COROUTINES, OF_THREADS, Ways
 
-_SIZE, _OVERFLOW = 5, 10
-"""Those of SQLAlchemy, where only one of them is given."""
-UNKNOWN = _SIZE + _OVERFLOW
-"""Connections at most where neither the user nor the database says how many: as many as SQLAlchemy allows."""
-FIRST = 16
-"""How many may be in use at once before anything was observed."""
 _HURRY = 0.02
 """Seconds in which a queue may grow before the first look at it."""
 
@@ -46,18 +41,15 @@ class AdaptivePool(Pool):
     asyncpg it is kept also when the network or the server stands still. No other driver can be interrupted.
 
     - `max_waiting`: checkouts that may wait at once; one more raises TimeoutError.
-    - `max_lifetime`: seconds after which a connection is closed instead of kept, up to a tenth less at random.
+    - `max_lifetime`: seconds after which a connection is closed, not kept; up to a tenth less, at random.
     - `max_idle`: seconds without use after which connections beyond `pool_size` (or the first) are closed.
     - `alive_bypass`: with `pre_ping`, seconds after its last use within which a connection is not pinged.
     - `leak_after`: seconds of doing nothing while in use after which a connection is told as a leak.
     - `adaptive`: False for a pool of one size, its cap.
     """
 
-    _is_asyncio: ClassVar = False  # type: ignore[assignment]  # a property of the dialect's in Pool
-    _waiter: ClassVar[Callable[[float], Any]] = Thread
-    _holder: ClassVar[Callable[[float], Holder]] = staticmethod(taken_by_thread)
-    _keeper: ClassVar[Any] = housekeeper.THREADS
-    _deadline: ClassVar[Any] = D()
+    _is_asyncio = False
+    _ways: ClassVar[Ways] = OF_THREADS
 
     def __init__(
         self,
@@ -76,39 +68,35 @@ class AdaptivePool(Pool):
         **kw: Any,
     ) -> None:
         super().__init__(creator, **kw)
-        self._given = {
-            "pool_size": pool_size,
-            "max_overflow": max_overflow,
-            "timeout": timeout,
-            "use_lifo": use_lifo,
-            "max_size": max_size,
-            "max_waiting": max_waiting,
-            "max_lifetime": max_lifetime,
-            "max_idle": max_idle,
-            "alive_bypass": alive_bypass,
-            "leak_after": leak_after,
-            "adaptive": adaptive,
-            "pre_ping": self._pre_ping,
-        }
-        self._timeout, self._max_waiting = inf if timeout is None else timeout, max_waiting
-        self._ready = Ready(self, ping=self._pre_ping, bypass=alive_bypass, lifetime=max_lifetime)
+        self._options = Options(
+            pool_size,
+            max_overflow,
+            timeout,
+            use_lifo,
+            max_size,
+            max_waiting,
+            max_lifetime,
+            max_idle,
+            alive_bypass,
+            leak_after,
+            adaptive,
+            self._pre_ping,
+        )
+        self._timeout = inf if timeout is None else timeout
         self._attentive = self._pre_ping or self._recycle > -1
         self._pre_ping = False  # SQLAlchemy pings later than the deadline reaches
-        self._start(Metrics())
+        self._ready = Ready(self, self._options)
+        self.metrics = Metrics()
+        self._start()
         forks.watch(self)
 
-    def _start(self, metrics: Metrics) -> None:
-        given, self.metrics = self._given, metrics
-        size, overflow = given["pool_size"], given["max_overflow"]
-        unlimited = size == 0 or overflow == -1 or (size is None and overflow is None)
-        self._cap = 0 if unlimited else _or(size, _SIZE) + _or(overflow, _OVERFLOW)
+    def _start(self) -> None:
+        options = self._options
         self._out: dict[ConnectionPoolEntry, Holder] = {}
-        ask = unlimited and not given["max_size"] and given["adaptive"]
-        self._chores = Chores(self, ask=ask, max_idle=given["max_idle"])
-        first = max(FIRST, size or 0) if given["adaptive"] else self.cap()
-        self._line = Line(min(self.cap(), first), lifo=given["use_lifo"], keep=size or None)
-        self._control = Control(self._line, metrics, self.cap, adaptive=given["adaptive"])
-        self._leaks = Leaks(metrics, given["leak_after"])
+        self._line = Line(options.first_limit(), lifo=options.use_lifo, keep=options.pool_size or None)
+        self._chores = Chores(self, ask=options.cap is None and options.adaptive, max_idle=options.max_idle)
+        self._control = Control(self._line, self.metrics, self.cap, adaptive=options.adaptive)
+        self._leaks = Leaks(self.metrics, options.leak_after)
         self._looked_after = self._hurried = False
 
     def _should_wrap_creator(self, creator: Any) -> Any:
@@ -121,7 +109,7 @@ class AdaptivePool(Pool):
 
     def cap(self) -> int:
         """Connections that may be in use at once, at the very most."""
-        return self._cap or self._given["max_size"] or self._chores.share or UNKNOWN
+        return self._options.cap or self._chores.share or UNKNOWN
 
     def _do_get(self) -> ConnectionPoolEntry:
         now = monotonic()
@@ -138,7 +126,7 @@ class AdaptivePool(Pool):
             now = monotonic()
         if not self._looked_after:
             self._look_after()
-        self._out[record] = self._holder(now)
+        self._out[record] = self._ways.holder(now)
         return record  # type: ignore[no-any-return]
 
     def _get(self, record: Any, since: float) -> Any:
@@ -160,8 +148,8 @@ class AdaptivePool(Pool):
 
     def _wait(self, since: float, until: float, *, first: bool) -> Any:
         """Stand in line. Returns an idle connection, or None: this checkout is to open one."""
-        line, waiter = self._line, self._waiter(since)
-        if len(line.waiters) >= self._max_waiting:
+        line, waiter = self._line, self._ways.waiter(since)
+        if len(line.waiters) >= self._options.max_waiting:
             self.metrics.pool["refused"] += 1
             raise self._refused(f"{len(line.waiters):,} checkouts wait already, and no more may")
         try:
@@ -170,7 +158,7 @@ class AdaptivePool(Pool):
             while not waiter.granted:
                 waiter.wait(min(until, line.retry_at) if line.failures else until)
                 if waiter.error is not None:
-                    raise waiter.error
+                    raise copy(waiter.error)  # the same may be raised in other threads
                 if not waiter.granted and monotonic() >= until:
                     raise self._refused(f"none came free within {self._timeout:g} s")
                 line.serve()
@@ -199,7 +187,7 @@ class AdaptivePool(Pool):
             code="3o7r",
         )
 
-    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+    def _do_return_conn(self, record: Any) -> None:  # a ConnectionPoolEntry
         now, line = monotonic(), self._line
         holder = self._out.pop(record, None)
         if holder is None:  # of a parent process
@@ -219,13 +207,13 @@ class AdaptivePool(Pool):
 
     def _look_after(self) -> None:
         self._looked_after = True
-        self._keeper.look_after(self, TICK)
+        self._ways.keeper.look_after(self, TICK)
 
     def _hurry(self) -> None:
         """A queue appeared: do not let it wait for the next tick."""
         if not self._hurried:
             self._hurried = self._looked_after = True
-            self._keeper.look_after(self, _HURRY)
+            self._ways.keeper.look_after(self, _HURRY)
 
     def tick(self, lag: float) -> float | None:
         """Look how the pool does, and change what is to change; called by the housekeeper alone."""
@@ -243,7 +231,7 @@ class AdaptivePool(Pool):
         self.logger.info("Pool recreating")
         new = self.__class__(
             self._creator,
-            **self._given,
+            **{each.name: getattr(self._options, each.name) for each in fields(self._options)},
             recycle=self._recycle,
             echo=self.echo,
             logging_name=self._orig_logging_name,
@@ -251,7 +239,8 @@ class AdaptivePool(Pool):
             _dispatch=self.dispatch,
             dialect=self._dialect,
         )
-        new._start(self.metrics)
+        new.metrics = self.metrics
+        new._start()
         return new
 
     def dispose(self) -> None:
@@ -267,10 +256,10 @@ class AdaptivePool(Pool):
         )
 
     def size(self) -> int:
-        return self._line.limit if self._given["pool_size"] is None else self._given["pool_size"]
+        return self._line.limit if self._options.pool_size is None else self._options.pool_size
 
     def timeout(self) -> float | None:
-        return self._given["timeout"]
+        return self._options.timeout
 
     def checkedin(self) -> int:
         return len(self._line.idle)
@@ -284,7 +273,7 @@ class AdaptivePool(Pool):
     def forked(self) -> list[Any]:
         """Start empty in a forked child. Returns what is the parent's: it must not even be closed here."""
         inherited = [*self._line.idle, *self._out]
-        self._start(self.metrics)
+        self._start()
         self.metrics.pool.clear()
         self.metrics.sites.clear()
         return [record.dbapi_connection for record in inherited]
@@ -295,10 +284,4 @@ class AsyncAdaptivePool(AdaptivePool):
 
     _is_asyncio = True
     _dialect = _AsyncConnDialect()
-    _waiter = Coroutine
-    _holder = staticmethod(taken_by_task)
-    _keeper = housekeeper.LOOPS
-
-
-def _or(given: int | None, default: int) -> int:
-    return default if given is None else given
+    _ways = OF_COROUTINES

@@ -34,7 +34,7 @@ class Chores:
         """Run what is due, beside the caller; never twice at once."""
         if not self._running and (self._may_ask() or any(True for _ in self._due())):
             self._running = True
-            self._pool._keeper.beside(self.run)
+            self._pool._ways.keeper.beside(self.run)
 
     def pause(self) -> float | None:
         """Seconds until something may be due in a pool that is not used; None: never."""
@@ -105,7 +105,8 @@ class Chores:
         self._ask_at = monotonic() + fleet.pause()
         record = type(pool)._do_get(pool)
         try:
-            connection, (ours, one) = record.dbapi_connection, self._registered
+            connection: Any = record.dbapi_connection
+            ours, one = self._registered
             registered = ours is not None and ours.dbapi_connection is one
             self.share = fleet.share(connection, record.driver_connection, registered=registered)
             pool._dialect.do_rollback(connection)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 from time import monotonic
-from typing import Any
 
 from dbperf.pool.controller import Decision, Observation, State, decide
 from dbperf.pool.drivers import Activity, activity
@@ -70,7 +69,7 @@ class Control:
         seconds = max(now - self._at, 1e-3)
         self._at, self._before = now, after
         doing = [what for _, _, what in held]
-        executing = [now - since for _, (since, _, _), what in held if what is Activity.EXECUTING]
+        executing = [now - since for _, (since, _, _), what in held if what == "executing"]
         return Observation(
             seconds=seconds,
             limit=limit,
@@ -83,8 +82,8 @@ class Control:
             returned=int(returned),
             held=ended,
             executing=len(executing),
-            idle_in_transaction=doing.count(Activity.IDLE_IN_TRANSACTION),
-            idle=doing.count(Activity.IDLE),
+            idle_in_transaction=doing.count("idle_in_transaction"),
+            idle=doing.count("idle"),
             oldest=median(executing) if executing else 0.0,
             lag=max(lag, 0.0),
         )
@@ -99,11 +98,16 @@ class Control:
         counts, milliseconds = self._metrics.pool, round(seen.seconds * 1000)
         counts[f"allowed.{seen.limit}"] += milliseconds
         counts[f"open.{self._line.open}"] += milliseconds
-        counts[f"waiting.{seen.waiting}"] += milliseconds
+        counts[f"waiting.{_about(seen.waiting)}"] += milliseconds
         nanoseconds = round(seen.seconds * 1e9)
         counts["executing_ns"] += seen.executing * nanoseconds
         counts["idle_in_transaction_ns"] += seen.idle_in_transaction * nanoseconds
         counts["idle_ns"] += seen.idle * nanoseconds
+
+
+def _about(number: int) -> int:
+    """A number to its first binary digit, from 16 on: a queue may have any length, and each is a name."""
+    return number if number < 16 else 1 << number.bit_length() - 1
 
 
 class Leaks:
@@ -118,9 +122,9 @@ class Leaks:
         now, sites = monotonic(), self._metrics.sites
         for record, holder, what in held:
             since, _, stack = holder
-            if what is Activity.IDLE_IN_TRANSACTION:
+            if what == "idle_in_transaction":
                 sites[site(stack)]["idle_in_transaction_ns"] += round(seconds * 1e9)
-            if self.open.get(record) is holder or what is Activity.EXECUTING or now - since < self.after:
+            if self.open.get(record) is holder or what == "executing" or now - since < self.after:
                 continue
             self.open[record] = holder
             self._metrics.pool["leaks"] += 1

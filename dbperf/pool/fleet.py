@@ -16,6 +16,7 @@ SHARE = 0.9
 """What all our processes may have together: somebody else will want a connection, too."""
 _KEY = 0x6462_7065_7266
 """The advisory lock: "dbperf" in ASCII."""
+_OURS = f"locktype = 'advisory' AND classid = {_KEY >> 32} AND objid = {_KEY & 0xFFFF_FFFF} AND objsubid = 1"
 
 _SQL = f"""
 SELECT pg_catalog.current_setting('max_connections')::int
@@ -23,10 +24,8 @@ SELECT pg_catalog.current_setting('max_connections')::int
      - coalesce(pg_catalog.current_setting('reserved_connections', true)::int, 0),
        (SELECT rolconnlimit FROM pg_catalog.pg_roles WHERE rolname = current_user),
        (SELECT datconnlimit FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()),
-       (SELECT count(DISTINCT pid) FROM pg_catalog.pg_locks
-        WHERE locktype = 'advisory' AND classid = {_KEY >> 32} AND objid = {_KEY & 0xFFFF_FFFF} AND objsubid = 1),
-       EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND classid = {_KEY >> 32}
-               AND objid = {_KEY & 0xFFFF_FFFF} AND objsubid = 1 AND pid = pg_catalog.pg_backend_pid()),
+       (SELECT count(DISTINCT pid) FROM pg_catalog.pg_locks WHERE {_OURS}),
+       EXISTS (SELECT 1 FROM pg_catalog.pg_locks WHERE {_OURS} AND pid = pg_catalog.pg_backend_pid()),
        pg_catalog.pg_backend_pid()
 """  # noqa: S608  numbers of our own
 _LOCK = f"SELECT pg_catalog.pg_try_advisory_lock_shared({_KEY})"

@@ -47,10 +47,9 @@ class _Machinery(dict[str, bool]):
 _of_machinery = _Machinery().__getitem__
 
 
-
 Holder = tuple[float, Any, Stack]
-"""One use of a connection: since when (monotonic()), whose (a thread's identity, or an asyncio task), and where
-it was taken. A tuple: one is made for every checkout.
+"""One use of a connection: since when (monotonic()), whose (a thread's identity, or an asyncio task), and
+where it was taken. A tuple: one is made for every checkout.
 """
 
 

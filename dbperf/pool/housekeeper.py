@@ -27,6 +27,16 @@ class Looked(Protocol):
         """
 
 
+class Keeper(Protocol):
+    """Who looks after pools."""
+
+    def look_after(self, pool: Looked, after: float = 0.0) -> None:
+        """Tick this pool from now on, first in `after` seconds; sooner, if it is being ticked already."""
+
+    def beside(self, work: Callable[[], None]) -> None:
+        """Run what may take long."""
+
+
 _Timer = tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle]
 
 
@@ -44,7 +54,6 @@ class Threads:
         self._thread: threading.Thread | None = None
 
     def look_after(self, pool: Looked, after: float = 0.0) -> None:
-        """Tick this pool from now on; sooner, if it is being ticked already."""
         at = monotonic() + after
         with self._lock:
             key = weakref.ref(pool)
@@ -54,9 +63,7 @@ class Threads:
                 self._thread.start()
         self._bell.set()
 
-    @staticmethod
-    def beside(work: Callable[[], None]) -> None:
-        """Run what may take long."""
+    def beside(self, work: Callable[[], None]) -> None:
         threading.Thread(target=work, name="dbperf-pool-chores", daemon=True).start()
 
     def _run(self) -> None:
@@ -86,10 +93,10 @@ class Loops:
 
     def forked(self) -> None:
         """The child's loops are others."""
-        self.__init__()  # type: ignore[misc]
+        self._timers.clear()
+        self._tasks.clear()
 
     def look_after(self, pool: Looked, after: float = 0.0) -> None:
-        """Tick this pool from now on, on this thread's loop; sooner, if it is being ticked already."""
         loop = asyncio.get_running_loop()
         at = loop.time() + after
         if (known := self._timers.get(pool)) is not None:
@@ -100,8 +107,6 @@ class Loops:
         self._timers[pool] = loop, loop.call_at(at, self._tick, weakref.ref(pool), at)
 
     def beside(self, work: Callable[[], None]) -> None:
-        """Run what may take long, in a task."""
-
         async def run() -> None:
             await greenlet_spawn(work)
 

@@ -1,8 +1,8 @@
 """Who may hold a connection, in which order: permits up to a limit, and a line of waiters.
 
-A checkout takes a permit, and with it an idle connection or the right to open one. What comes back goes to who
-waits longest; nobody overtakes (FIFO), while of idle connections the one used last is taken first (LIFO). The
-limit says how many may be in use; connections beyond it stay open, parked among the idle ones.
+A checkout takes a permit, and with it an idle connection or the right to open one. What comes back goes to
+who waits longest; nobody overtakes (FIFO), while of idle connections the one used last is taken first (LIFO).
+The limit says how many may be in use; connections beyond it stay open, parked among the idle ones.
 
 Knows neither SQLAlchemy nor how one waits. Every method takes the lock by itself and blocks for nothing else.
 A garbage collector's finalizer may return a connection in the middle of any of them, in the same thread:

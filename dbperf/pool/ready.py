@@ -16,6 +16,7 @@ from dbperf.pool.deadline import DeadlineExceeded
 
 if TYPE_CHECKING:
     from dbperf.pool.adaptive import AdaptivePool
+    from dbperf.pool.options import Options
 
 _ANSWER = 5.0
 """Seconds within which a ping is answered, or half of what is left if that is less: where the network is dead
@@ -26,12 +27,11 @@ KEPT = frozenset({"psycopg", "psycopg_async", "asyncpg"})
 
 
 class Ready:
-    """The connections of one pool. Those unused for `bypass` seconds or more are pinged, if any (`ping`);
-    those older than `lifetime` seconds, or somewhat less, are worn out.
-    """
+    """The connections of one pool."""
 
-    def __init__(self, pool: AdaptivePool, *, ping: bool, bypass: float, lifetime: float) -> None:
-        self._pool, self._ping, self._bypass, self._lifetime = pool, ping, bypass, lifetime
+    def __init__(self, pool: AdaptivePool, options: Options) -> None:
+        self._pool, self._ping = pool, options.pre_ping
+        self._bypass, self._lifetime = options.alive_bypass, options.max_lifetime
         self._suspect = 0.0
         """Connections last used before that may be as dead as one that was found dead then."""
         self.spared = 0
@@ -96,10 +96,14 @@ class Ready:
         record._dbperf_expires = now + self._lifetime * random.uniform(0.9, 1.0)  # noqa: S311  no secret
         if until == inf or not self._kept():
             return connect(record)
-        connection = pool._deadline.connect(lambda: connect(record), until, pool._close_late)
-        guard = record._dbperf_guard = pool._deadline.guarded(connection, until)
+        connection = pool._ways.within(until, lambda: connect(record), self._close_late)
+        # Listeners to "connect" follow: they may ask the server, and it may not answer.
+        guard = record._dbperf_guard = pool._ways.guard(connection, until)
         guard.__enter__()
         return connection
+
+    def _close_late(self, connection: Any) -> None:
+        self._pool._dialect.do_close(connection)
 
     def close(self, record: Any) -> None:
         """Close a connection for good, as SQLAlchemy does before it opens another in its place."""
@@ -129,7 +133,7 @@ class Ready:
     def _guarded(self, connection: Any, until: float) -> Any:
         if not self._kept():
             return nullcontext(_Never())
-        return self._pool._deadline.guarded(connection, until)
+        return self._pool._ways.guard(connection, until)
 
 
 class _Never:
