@@ -225,7 +225,7 @@ class AdaptivePool(Pool):
         """Look how the pool does, and change what is to change; called by the housekeeper alone."""
         try:
             return self._tick(lag)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001
             # The pool goes on as it is, which is what a pool without a controller does.
             self.metrics.pool["failures"] += 1
             LOG.warning("the pool is not looked after any more: %s", type(failure).__name__, exc_info=failure)
