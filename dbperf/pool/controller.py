@@ -173,12 +173,6 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     state = _smoothed(state, seen)
     if not seen.waiting and seen.queued < 0.5:
         return _quiet(state, seen, limit)
-    if state.lag >= LAG:
-        return state, Decision(
-            limit,
-            f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late",
-            "client_busy",
-        )
     if not settled:
         return state, Decision(limit)
     if _changed(state, seen):
@@ -270,9 +264,13 @@ def _counted(state: State, seen: Observation) -> State:
 
 
 def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
-    top = min(cap, max(limit, ceil(seen.busy) + seen.waiting))
+    late = state.lag >= LAG
+    top = limit if late else min(cap, max(limit, ceil(seen.busy) + seen.waiting))
     weight = 1 / (state.scatter * max(1.0, state.hold / TICK))
     chosen = choose(state.evidence, weight, ladder(top, limit), limit, state.share, state.rate * TICK)
+    if late and chosen.limit == limit:
+        reason = f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late"
+        return state, Decision(limit, reason, "client_busy")
     state = replace(state, proven=max(16, chosen.limit))
     return replace(state, before=(0, 0.0)), _said(state, seen, limit, chosen)
 
