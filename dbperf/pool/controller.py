@@ -103,8 +103,8 @@ class State:
     count: float = 0.0
     """Transactions seen at the present limit, once it had taken effect, and for how long:"""
     counted: float = 0.0
-    drift: float = 0.0
-    """Deviations of counts from what was expected there, in standard deviations, smoothed."""
+    drift: tuple[float, float] = (0.0, 0.0)
+    """Sums of how far counts were above and below what was expected there, in standard deviations (CUSUM, Page)."""
     hold: float = 0.0
     """Mean hold of late."""
     rate: float = 0.0
@@ -138,7 +138,7 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
     if decision.limit != seen.limit:
         moved = (limit, state.rate if state.counted else 0.0)
-        state = replace(state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=0.0, before=moved, early=None)
+        state = replace(state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=moved, early=None)
     if limit < seen.limit and decision.limit == limit:
         decision = Decision(limit, f"the cap is {cap}", "cap")
     return state, decision
@@ -183,18 +183,27 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     if state.lag >= LAG:
         return state, Decision(limit, f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late", "client_busy")
     if other or (settled and _changed(state, seen)):
-        state = replace(state, evidence=Evidence(), count=0.0, counted=0.0, last=0.0, drift=0.0, since=0.0, before=(0, 0.0))
+        state = replace(state, evidence=Evidence(), count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), since=0.0, before=(0, 0.0))
         if other:
             state = replace(state, share=_share(seen))
-        return state, Decision(limit, "another workload than before", "changed")
+        return state, _unproven(seen, limit, cap) or Decision(limit, "another workload than before", "changed")
     if not settled:
-        return state, Decision(limit)
+        return state, _unproven(seen, limit, cap) or Decision(limit)
     return _search(_counted(state, seen), seen, limit, cap)
+
+
+def _unproven(seen: Observation, limit: int, cap: int) -> Decision | None:
+    """As many more as do not execute, where they are most and it takes long to see what they give."""
+    idle = seen.idle_in_transaction + seen.idle
+    more = min(cap, limit + min(idle, seen.waiting))
+    if idle <= seen.executing or seen.busy < 0.8 * limit or more <= limit:
+        return None
+    return Decision(more, f"{idle} of those in use do not execute", "idle_transactions")
 
 
 def _silent(state: State, seen: Observation) -> bool:
     """Nothing came back though much was due, and what executes has been for far longer than usual."""
-    if seen.returned or not seen.busy:
+    if seen.returned or not seen.busy or _share(seen) < 0.5:
         return False
     return state.rate * seen.seconds >= 4 or seen.oldest > max(1.0, 5 * state.hold)
 
@@ -202,7 +211,7 @@ def _silent(state: State, seen: Observation) -> bool:
 def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) -> tuple[State, Decision]:
     if not silent:
         back = min(cap, max(limit, state.unstalled))
-        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=0.0)
+        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=(0.0, 0.0))
         return state, Decision(back, "connections come back again", "recovered" if back > limit else "")
     lasted = state.stalled + seen.seconds
     state = replace(state, stalled=lasted, unstalled=state.unstalled or limit)
@@ -258,14 +267,14 @@ def _other_mix(state: State, seen: Observation) -> bool:
 def _changed(state: State, seen: Observation) -> bool:
     """Whether so many transactions are not what this limit gave until now, or what any likely shape has for it."""
     if state.counted:
-        return abs(_deviation(state, seen)) > 5 or abs(state.drift) > 2.5
+        return abs(_deviation(state, seen)) > 5 or max(state.drift) > 5
     return state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
 
 
 def _deviation(state: State, seen: Observation) -> float:
     """Of the count, in standard deviations."""
     expected = max(1.0, state.count / state.counted * seen.seconds)
-    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.1 * expected) ** 2
+    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.05 * expected) ** 2
     return (seen.returned - expected) / sqrt(variance)
 
 
@@ -273,7 +282,8 @@ def _counted(state: State, seen: Observation) -> State:
     """With this look as evidence."""
     scatter, drift = state.scatter, state.drift
     if state.counted:
-        drift = 0.7 * drift + 0.5 * _deviation(state, seen)
+        off = _deviation(state, seen)
+        drift = (max(0.0, drift[0] + off - 0.5), max(0.0, drift[1] - off - 0.5))
     if state.counted and state.last:
         # Of two looks in a row, so that a change of the level is no scatter.
         step = seen.returned - state.last * seen.seconds
@@ -285,8 +295,8 @@ def _counted(state: State, seen: Observation) -> State:
         scatter=scatter,
         last=seen.returned / seen.seconds,
         drift=drift,
-        count=state.count * kept + seen.returned,
-        counted=state.counted * kept + seen.seconds,
+        count=state.count + seen.returned,
+        counted=state.counted + seen.seconds,
         evidence=state.evidence.plus(seen.busy * state.share, seen.returned, seen.seconds, kept),
     )
 
