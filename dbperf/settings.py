@@ -48,8 +48,8 @@ class Settings:
     ignore_prefixes: tuple[str, ...] | Unset = UNSET
     """Path prefixes that are never a call site (the app's own database helpers, say)."""
     pool: str | Unset = UNSET
-    """Whose pool `dbperf.create_engine` gives an engine: "adaptive", dbperf's that is as large as pays; "fifo",
-    the same with a size of its own; or "sqlalchemy". An engine that is instrumented later keeps its own.
+    """What pool `dbperf.create_engine` gives an engine: "adaptive", dbperf's, as large as pays; "fifo",
+    dbperf's with a fixed size; or "sqlalchemy". An engine that is instrumented later keeps its own.
     """
     select: tuple[str, ...] | Unset = UNSET
     """Rules to judge by, codes or their beginnings ("DBP1"); all unless given. For analysis."""

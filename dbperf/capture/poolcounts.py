@@ -67,7 +67,7 @@ class PoolCounts:
 
 
 def by_line(counts: Counts) -> Iterator[tuple[str, Counter[str]]]:
-    """Names of figures with their counts, of what was counted by line; a path is absolute, as in a call site."""
+    """Names of figures and their counts, of what was counted by line; with absolute paths, as call sites."""
     for line, counted in counts.items():
         if line is not None:
             file, number, function = line

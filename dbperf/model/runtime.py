@@ -187,12 +187,12 @@ class Pool(_View):
 
     @property
     def waiting(self) -> dict[int, float]:
-        """Seconds with each number of checkouts waiting in a process; from 16 on powers of 2, rounded down."""
+        """Seconds with each number of checkouts waiting in a process; from 16 on about, a power of 2."""
         return self._times("waiting")
 
     @property
     def decisions(self) -> dict[str, int]:
-        """How often the limit of connections in use was changed, by kind of reason, the most frequent first."""
+        """How often the limit of connections in use was changed, by kind of reason, the usual ones first."""
         return self._by_name("decision")
 
     @property
@@ -207,7 +207,7 @@ class Pool(_View):
 
     @property
     def idle_in_transaction_seconds(self) -> float:
-        """Connections in use on which a transaction was open while the program did something else; sampled."""
+        """Connections in use with a transaction open while the program did something else; sampled."""
         return self._seconds("idle_in_transaction")
 
     @property

@@ -251,7 +251,7 @@ class Workload:
 
     @property
     def holders(self) -> tuple[Holder, ...]:
-        """The lines of the application that kept connections of dbperf's pool, those that leaked most first."""
+        """The lines that kept connections of dbperf's pool, those that leaked most first."""
         return holders(self.figures)
 
     @property

@@ -15,12 +15,16 @@ def limit(pool: Pool) -> str:
     pool whose limit is always the same, and known already.
     """
     times, changes = pool.allowed, sum(pool.decisions.values())
-    stalled = f"the database answered nobody for {duration(pool.stalled_seconds)}" if pool.stalled_seconds else ""
+    stalled = (
+        f"the database answered nobody for {duration(pool.stalled_seconds)}" if pool.stalled_seconds else ""
+    )
     usual = usual_number(times)
     if usual is None or (usual == pool.limit and len(times) == 1):
         return stalled
     share = times[usual] / sum(times.values())
-    most = f"{usual:,} for {min(share, 0.99):.0%} of the time" if len(times) > 1 else f"{usual:,} all the time"
+    most = (
+        f"{usual:,} for {min(share, 0.99):.0%} of the time" if len(times) > 1 else f"{usual:,} all the time"
+    )
     between = f", from {min(times):,} to {max(times):,}" if len(times) > 1 else ""
     changed = f"changed {plural(changes, 'time')}: {_reasons(pool)}" if changes else ""
     return "; ".join(filter(None, (most + between, changed, stalled)))
@@ -36,7 +40,10 @@ def busy_with(pool: Pool) -> str:
     total = sum(spent.values())
     if not total:
         return ""
-    return ", ".join(f"{seconds / total:.0%} {what}" for what, seconds in spent.items() if seconds) + " (sampled)"
+    return (
+        ", ".join(f"{seconds / total:.0%} {what}" for what, seconds in spent.items() if seconds)
+        + " (sampled)"
+    )
 
 
 def _reasons(pool: Pool) -> str:

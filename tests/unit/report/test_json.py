@@ -191,6 +191,7 @@ def test_coverage_and_runtime(shop: Report) -> None:
     assert document["coverage"]["other_databases"] == 2
     assert document["runtime"] == {
         "pools": [],
+        "holders": [],
         "batchers": [],
         "caches": [],
         "transactions": None,
