@@ -278,7 +278,8 @@ class Holder(_View):
         """File, line and function; the line is 0 where the name tells none."""
         where, _, function = self.name.rpartition(" ")
         file, _, line = where.rpartition(":")
-        return (file, int(line), function) if line.isdecimal() else (self.name, 0, "")
+        told = line.isdecimal() and len(line) < 10
+        return (file, int(line), function) if told else (self.name, 0, "")
 
     @property
     def leaks(self) -> int:

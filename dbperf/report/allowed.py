@@ -8,6 +8,19 @@ from dbperf.report.layout import clipped, one_line
 
 _KINDS = 3
 """Kinds of reasons that are named."""
+_WORDS = {
+    "pays": "gain",
+    "no_gain": "want of gain",
+    "probe": "a trial",
+    "idle_transactions": "idle transactions",
+    "client_busy": "a busy program",
+    "stall": "a stall",
+    "recovered": "the end of one",
+    "quiet": "want of a queue",
+    "cap": "a lower cap",
+    "changed": "other traffic",
+}
+"""What kinds of reasons are called, of those whose own name is not what one would say."""
 
 
 def limit(pool: Pool) -> str:
@@ -48,6 +61,10 @@ def busy_with(pool: Pool) -> str:
 
 def _reasons(pool: Pool) -> str:
     kinds = list(pool.decisions.items())
-    named = [f"{times:,} for {clipped(one_line(kind), 30)}" for kind, times in kinds[:_KINDS]]
+    named = [f"{times:,} for {_called(kind)}" for kind, times in kinds[:_KINDS]]
     others = sum(times for _, times in kinds[_KINDS:])
     return ", ".join([*named, f"{others:,} for other reasons"] if others else named)
+
+
+def _called(kind: str) -> str:
+    return _WORDS.get(kind, clipped(one_line(kind.replace("_", " ")), 30))

@@ -7,8 +7,9 @@ least use for more.
 
 **How it is found.** Two ways. *Never used*: of the connections that a pool of fixed size may have in use,
 at most a quarter ever were at once in any process, and 20 or more never. *Not worth it*: dbperf's own pool
-sizes itself, and never allowed more than half of what it may, though for 5 seconds or more checkouts were
-waiting: it measures whether more pays. At least 1,000 checkouts must have been captured.
+sizes itself, went back at least once from more that brought nothing, and never allowed more than half of
+what it may, though for 5 seconds or more checkouts were waiting. At least 1,000 checkouts must have been
+captured.
 
 SQLAlchemy's default of 15 is never told, nor is a pool that sizes itself and had no one waiting: that takes
 no more than it needs.
@@ -74,6 +75,8 @@ def _not_worth_it(use: PoolUse, limit: int) -> Iterator[Finding]:
     pool, most = use.pool, max(use.pool.allowed)
     queued = sum(seconds for number, seconds in pool.waiting.items() if number)
     if most > WORTH_SHARE * limit or queued < QUEUED_SECONDS or limit - most < UNUSED:
+        return
+    if not pool.decisions.get("no_gain"):
         return
     yield Finding(
         key=pool.name,

@@ -107,6 +107,7 @@ def test_a_pool_that_sizes_itself_is_too_small_only_at_its_cap() -> None:
 
 
 LARGE = {"checkouts": 5000, "limit__100": 5000, "busy__6": 5000}
+WAITING = {"allowed__16": 9 * MS, "allowed__40": 9 * MS, "waiting__3": 8 * MS, "decision__no_gain": 1}
 
 
 def test_a_pool_that_is_too_large() -> None:
@@ -125,8 +126,9 @@ def test_a_pool_that_is_too_large() -> None:
         pool(**LARGE | {"limit__100": 0}),
         pool(checkouts=5000, limit__15=5000, busy__1=5000),  # SQLAlchemy's default
         pool("AdaptivePool", **LARGE, allowed__16=60 * MS),  # nobody waits: it takes no more than it needs
-        pool("AdaptivePool", **LARGE, allowed__16=60 * MS, allowed__60=1 * MS, waiting__3=30 * MS),
-        pool("AdaptivePool", **LARGE, allowed__16=60 * MS, waiting__0=60 * MS, waiting__3=1 * MS),
+        pool("AdaptivePool", **LARGE, **WAITING | {"allowed__60": MS}),
+        pool("AdaptivePool", **LARGE, **WAITING | {"waiting__3": MS, "waiting__0": 60 * MS}),
+        pool("AdaptivePool", **LARGE, **WAITING | {"decision__no_gain": 0}),
         pool(checkouts=5000),
     ],
 )
@@ -135,7 +137,7 @@ def test_a_pool_that_is_not_too_large(figure: Figure) -> None:
 
 
 def test_what_did_not_pay() -> None:
-    (only,) = found(pool("AdaptivePool", **LARGE, allowed__16=9 * MS, allowed__40=9 * MS, waiting__3=8 * MS))
+    (only,) = found(pool("AdaptivePool", **LARGE, **WAITING))
     assert only.title == "more than 40 connections in use did not pay, and the pool may have 100"
     assert only.severity is Severity.INFO
     assert only.evidence[0].usage.startswith("for 8.00 s checkouts waited")
@@ -204,7 +206,8 @@ def test_idle_in_a_transaction() -> None:
     (only,) = found(*figures)
     assert (only.id, only.severity) == ("DBP504:AdaptivePool", Severity.INFO)
     assert only.title == (
-        "40% of the time that connections are in use, a transaction is open and the program does something else"
+        "40% of the time that connections are in use, a transaction is open and the program does "
+        "something else"
     )
     assert only.fix == "in /srv/shop/app.py:12 commit, or close the session, before slow work"
     assert only.call_sites == (LOAD,)
