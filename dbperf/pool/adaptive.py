@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import fields
 from math import inf
@@ -14,7 +15,7 @@ from sqlalchemy.pool.base import _AsyncConnDialect, _ConnectionRecord
 
 from dbperf.pool import forks
 from dbperf.pool.chores import Chores
-from dbperf.pool.control import Control, Leaks, held_now
+from dbperf.pool.control import LOG, Change, Control, Leaks, held_now
 from dbperf.pool.controller import TICK
 from dbperf.pool.holders import Holder, described
 from dbperf.pool.line import Line
@@ -107,6 +108,11 @@ class AdaptivePool(Pool):
 
         return by_deadline
 
+    @property
+    def changes(self) -> Sequence[Change]:
+        """How the limit changed lately, and why; the last comes last."""
+        return tuple(self._control.changes)
+
     def cap(self) -> int:
         """Connections that may be in use at once, at the very most."""
         return self._options.cap or self._chores.share or UNKNOWN
@@ -149,12 +155,9 @@ class AdaptivePool(Pool):
     def _wait(self, since: float, until: float, *, first: bool) -> Any:
         """Stand in line. Returns an idle connection, or None: this checkout is to open one."""
         line, waiter = self._line, self._ways.waiter(since)
-        if len(line.waiters) >= self._options.max_waiting:
-            self.metrics.pool["refused"] += 1
-            raise self._refused(f"{len(line.waiters):,} checkouts wait already, and no more may")
         try:
             if not line.join(waiter, first=first):
-                self._hurry()
+                self._queue(len(line.waiters))
             while not waiter.granted:
                 waiter.wait(min(until, line.retry_at) if line.failures else until)
                 if waiter.error is not None:
@@ -183,7 +186,7 @@ class AdaptivePool(Pool):
         line, holders = self._line, described(self._out.copy().values(), monotonic())
         return exc.TimeoutError(
             f"no connection: {what}; {line.busy} of {line.limit} are in use (at most {self.cap()}), "
-            f"{len(line.waiters):,} checkouts wait. Held longest: {holders}",
+            f"{len(line.waiters):,} waiting. Held longest: {holders}",
             code="3o7r",
         )
 
@@ -209,14 +212,26 @@ class AdaptivePool(Pool):
         self._looked_after = True
         self._ways.keeper.look_after(self, TICK)
 
-    def _hurry(self) -> None:
-        """A queue appeared: do not let it wait for the next tick."""
+    def _queue(self, length: int) -> None:
+        """There is a queue, of this length: do not let a new one wait for the next tick."""
+        if length > self._options.max_waiting:
+            self.metrics.pool["refused"] += 1
+            raise self._refused(f"{length - 1:,} wait already, and no more may")
         if not self._hurried:
             self._hurried = self._looked_after = True
             self._ways.keeper.look_after(self, _HURRY)
 
     def tick(self, lag: float) -> float | None:
         """Look how the pool does, and change what is to change; called by the housekeeper alone."""
+        try:
+            return self._tick(lag)
+        except Exception as failure:  # noqa: BLE001
+            # The pool goes on as it is, which is what a pool without a controller does.
+            self.metrics.pool["failures"] += 1
+            LOG.warning("the pool is not looked after any more: %s", type(failure).__name__, exc_info=failure)
+            return None
+
+    def _tick(self, lag: float) -> float | None:
         held = held_now(self._out.copy().items())
         seen = self._control.look(held, lag)
         self._leaks.look(held, seen.seconds)

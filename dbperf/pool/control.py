@@ -51,7 +51,7 @@ class Control:
         if self._adaptive:
             self._state, decision = decide(self._state, seen)
         else:
-            decision = Decision(seen.cap, "cap", "as many as there may be")
+            decision = Decision(seen.cap, "as many as there may be", "cap")
         if decision.limit != seen.limit:
             self._change(seen.limit, decision)
         return seen

@@ -6,7 +6,10 @@ appears. It knows no clock, no thread and no database, so tests and simulators d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import ceil, sqrt
+
+from dbperf.pool.shapes import Choice, Evidence, choose, ladder
 
 TICK = 0.25
 """Seconds between two looks, about."""
@@ -52,25 +55,242 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The limit from now on, and why; "" where it stays for no particular reason."""
+    """The limit from now on, and why: a stable word of KINDS and a sentence. Both "" where nothing is to be said."""
 
     limit: int
     reason: str = ""
+    kind: str = ""
 
 
-@dataclass(frozen=True)
+KINDS = (
+    "demand",  # a queue: more, to see whether that pays
+    "pays",  # more was tried and gives more: kept
+    "no_gain",  # as many as gives most; more were, or are, no gain
+    "probe",  # tried for a moment, to learn what fewer or more would give
+    "idle_transactions",  # those in use do not work in the database: more, without proof
+    "client_busy",  # a queue, but the program itself is what is slow: no more
+    "stall",  # nothing comes back: no more, and fewer when it lasts
+    "recovered",  # the stall is over: as before
+    "quiet",  # no queue: fewer
+    "cap",  # the cap fell below the limit
+    "changed",  # another workload than before: all is open again
+)
+"""All that Decision.kind may be, besides ""."""
+
+MEMORY = 12.0
+"""Seconds after which what was seen counts half."""
+STALL_LIMIT = 8
+"""What a stall halves down to."""
+LAG = 0.02
+"""Seconds that looks come late when the client is what is slow."""
+
+
+@dataclass(frozen=True, slots=True)
 class State:
-    pass
+    """What the controller remembers between two looks. Rates per second, times in seconds."""
+
+    early: Observation | None = None
+    """What was seen in looks too short to judge."""
+    evidence: Evidence = field(default_factory=Evidence)
+    share: float = 1.0
+    """Of the connections in use, those that execute, smoothed."""
+    scatter: float = 2.0
+    """Variance of counts over their mean, smoothed."""
+    count: float = 0.0
+    """Transactions seen at the present limit, once it had taken effect, and for how long:"""
+    counted: float = 0.0
+    drift: float = 0.0
+    """Deviations of counts from what was expected there, in standard deviations, smoothed."""
+    hold: float = 0.0
+    """Mean hold of late."""
+    rate: float = 0.0
+    """Transactions a second of late."""
+    lag: float = 0.0
+    since: float = 0.0
+    """How long the limit has been what it is."""
+    before: tuple[int, float] = (0, 0.0)
+    """The limit before the present one and the rate there, until judged; 0 when there is nothing to judge."""
+    proven: int = 16
+    """What a queue may have at once: the last limit that demand was served with."""
+    stalled: float = 0.0
+    """For how long nothing came back."""
+    unstalled: int = 0
+    """The limit before the stall."""
 
 
-def decide(state, seen):
-    if seen.waiting and seen.limit < seen.cap:
-        return state, D2(min(seen.cap, seen.limit * 2), "demand", "demand")
-    return state, D2(seen.limit, "", "")
+def decide(state: State, seen: Observation) -> tuple[State, Decision]:
+    """The next state and the limit from now on, for one look. Never raises; 1 <= limit <= max(1, cap).
+
+    Grows with proof alone: throughput against concurrency is fitted with the shapes of `shapes.py`, and the limit is
+    what is best on average over those that are likely. Where little is known, one is tried for a moment.
+    """
+    cap = max(1, seen.cap)
+    limit = min(max(1, seen.limit), cap)
+    if state.early is not None:
+        seen = _joined(state.early, seen)
+    if seen.seconds < 0.6 * TICK:
+        state, decision = _early(replace(state, early=seen), seen, limit, cap)
+    else:
+        state, decision = _full(replace(state, early=None), seen, limit, cap)
+    if decision.limit != seen.limit:
+        moved = (limit, state.rate if state.counted else 0.0)
+        state = replace(state, since=0.0, count=0.0, counted=0.0, drift=0.0, before=moved, early=None)
+    if limit < seen.limit and decision.limit == limit:
+        decision = Decision(limit, f"the cap is {cap}", "cap")
+    return state, decision
 
 
-@dataclass(frozen=True)
-class D2:
-    limit: int
-    kind: str
-    reason: str
+def _joined(early: Observation, seen: Observation) -> Observation:
+    """Two looks as one."""
+    seconds = early.seconds + seen.seconds
+    mean = (early.seconds / seconds, seen.seconds / seconds) if seconds > 0 else (0.0, 1.0)
+    return replace(
+        seen,
+        seconds=seconds,
+        busy=mean[0] * early.busy + mean[1] * seen.busy,
+        peak=max(early.peak, seen.peak),
+        queued=mean[0] * early.queued + mean[1] * seen.queued,
+        arrivals=early.arrivals + seen.arrivals,
+        returned=early.returned + seen.returned,
+        held=early.held + seen.held,
+        lag=max(early.lag, seen.lag),
+    )
+
+
+def _early(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
+    """Too short a look to judge: a queue gets what served demand before, at once."""
+    ready = min(cap, state.proven, ceil(seen.busy) + seen.waiting)
+    if seen.waiting and not state.stalled and state.lag < LAG and ready > limit and not state.counted:
+        return state, Decision(ready, f"a queue of {seen.waiting}: back to {ready}", "demand")
+    return state, Decision(limit)
+
+
+def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
+    silent = _silent(state, seen)
+    if silent or state.stalled:
+        return _stall(state, seen, limit, cap, silent)
+    settled = state.since + seen.seconds / 2 >= min(state.hold, 6 * TICK) and seen.busy <= 1.3 * limit
+    state = _smoothed(state, seen)
+    if not seen.waiting and seen.queued < 0.5:
+        return _quiet(state, seen, limit)
+    if state.lag >= LAG:
+        return state, Decision(
+            limit,
+            f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late",
+            "client_busy",
+        )
+    if not settled:
+        return state, Decision(limit)
+    if _changed(state, seen):
+        state = replace(
+            state, evidence=Evidence(), count=0.0, counted=0.0, drift=0.0, since=0.0, before=(0, 0.0)
+        )
+        return state, Decision(limit, "another workload than before", "changed")
+    return _search(_counted(state, seen), seen, limit, cap)
+
+
+def _silent(state: State, seen: Observation) -> bool:
+    """Nothing came back though much was due, and what executes has been for far longer than usual."""
+    if seen.returned or not seen.busy:
+        return False
+    return state.rate * seen.seconds >= 4 or seen.oldest > max(1.0, 5 * state.hold)
+
+
+def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) -> tuple[State, Decision]:
+    if not silent:
+        back = min(cap, max(limit, state.unstalled))
+        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=0.0)
+        return state, Decision(back, "connections come back again", "recovered" if back > limit else "")
+    lasted = state.stalled + seen.seconds
+    state = replace(state, stalled=lasted, unstalled=state.unstalled or limit)
+    fewer = max(min(STALL_LIMIT, limit), limit // 2) if lasted >= 1 else limit
+    return state, Decision(fewer, f"nothing came back for {lasted:.1f} s", "stall")
+
+
+def _smoothed(state: State, seen: Observation) -> State:
+    now = seen.executing + seen.idle_in_transaction + seen.idle
+    share = seen.executing / now if now else 1.0
+    rate = seen.returned / seen.seconds
+    hold = seen.held / seen.returned if seen.returned else max(state.hold, seen.oldest)
+    fresh = 0.4 if state.rate else 1.0
+    return replace(
+        state,
+        share=state.share + fresh * (share - state.share),
+        rate=state.rate + fresh * (rate - state.rate),
+        hold=state.hold + fresh * (hold - state.hold),
+        lag=state.lag + 0.5 * (seen.lag - state.lag),
+        since=state.since + seen.seconds,
+    )
+
+
+def _quiet(state: State, seen: Observation, limit: int) -> tuple[State, Decision]:
+    """Shrinks by at most 20 % a look, to the peak and room for what arrives by chance (twice the root of it)."""
+    enough = ceil(seen.peak + 2 * sqrt(seen.peak)) + 1
+    state = replace(state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, before=(0, 0.0))
+    if enough >= limit:
+        return state, Decision(limit)
+    fewer = max(1, enough, int(limit * 0.8))
+    return state, Decision(fewer, f"no queue, {seen.peak} in use at most", "quiet" if fewer < limit else "")
+
+
+def _changed(state: State, seen: Observation) -> bool:
+    """Whether so many transactions are not what this limit gave until now."""
+    now = seen.executing + seen.idle_in_transaction + seen.idle
+    if now >= 8 and abs(seen.executing / now - state.share) > 0.35:
+        return True
+    if not state.counted:
+        return False
+    return abs(_deviation(state, seen)) > 5 or abs(state.drift) > 2.2
+
+
+def _deviation(state: State, seen: Observation) -> float:
+    """Of the count, in standard deviations."""
+    expected = max(1.0, state.count / state.counted * seen.seconds)
+    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.1 * expected) ** 2
+    return (seen.returned - expected) / sqrt(variance)
+
+
+def _counted(state: State, seen: Observation) -> State:
+    """With this look as evidence."""
+    scatter, drift = state.scatter, state.drift
+    if state.counted:
+        expected = max(1.0, state.count / state.counted * seen.seconds)
+        ratio = (seen.returned - expected) ** 2 / expected / (1 + seen.seconds / state.counted)
+        scatter = min(20.0, max(0.7, scatter + 0.15 * (min(ratio, 20.0) - scatter)))
+        drift = 0.7 * drift + 0.5 * _deviation(state, seen)
+    kept = 0.5 ** (seen.seconds / MEMORY)
+    return replace(
+        state,
+        scatter=scatter,
+        drift=drift,
+        count=state.count * kept + seen.returned,
+        counted=state.counted * kept + seen.seconds,
+        evidence=state.evidence.plus(seen.busy * state.share, seen.returned, seen.seconds, kept),
+    )
+
+
+def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
+    top = min(cap, max(limit, ceil(seen.busy) + seen.waiting))
+    weight = 1 / (state.scatter * max(1.0, state.hold / TICK))
+    chosen = choose(state.evidence, weight, ladder(top, limit), limit, state.share, state.rate * TICK)
+    state = replace(state, proven=max(16, chosen.limit))
+    return replace(state, before=(0, 0.0)), _said(state, seen, limit, chosen)
+
+
+def _said(state: State, seen: Observation, limit: int, chosen: Choice) -> Decision:
+    before, rate = state.before
+    now = state.count / state.counted
+    if chosen.trial:
+        return Decision(chosen.limit, f"what would {chosen.limit} give?", "probe")
+    if chosen.limit > limit:
+        if state.share < 0.5:
+            return Decision(
+                chosen.limit, f"{1 - state.share:.0%} of those in use do not execute", "idle_transactions"
+            )
+        return Decision(chosen.limit, f"a queue of {seen.waiting}: up to {chosen.limit}", "demand")
+    gain = f"{now / rate - 1:+.0%} for {limit} instead of {before}" if before and rate else ""
+    if chosen.limit < limit:
+        return Decision(chosen.limit, f"{gain or 'fewer give as much'}: down to {chosen.limit}", "no_gain")
+    return Decision(
+        limit, gain and f"{gain}: kept", "pays" if gain and before < limit else "no_gain" if gain else ""
+    )

@@ -1,0 +1,142 @@
+"""What throughput may look like against the number of statements that run at once, and which of it was seen.
+
+Every database is one of a few dozen *shapes*: throughput grows in proportion to concurrency up to a knee, and is
+then flat or falls, as in the Universal Scalability Law (Gunther), whose contention and coherency are the two here.
+Counts of transactions at different concurrencies say which shapes are likely (Poisson counts with an unknown
+common rate, whose likelihood needs three sums a shape), and likely shapes say which limit is best on average, and
+which limit is worth trying because it would tell those apart that disagree on the best one (value of information).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, inf, log, log1p, sqrt
+
+KNEES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0, inf)
+"""Concurrency beyond which more gives little."""
+FALLS = (0.0, 0.25, 0.5)
+"""Share that is lost in the end, far beyond the knee."""
+SHAPES = tuple((knee, fall) for knee in KNEES for fall in FALLS if knee < inf or not fall)
+_PRIOR = tuple(0.0 if knee < inf else log(3.0) for knee, _ in SHAPES)
+
+HORIZON = 24.0
+"""Ticks over which what a trial teaches must pay for what it costs."""
+TRIAL = 2.0
+"""Ticks that a trial takes, with the way there and back."""
+FEW = 0.01
+"""Shapes less likely than this are not thought about."""
+
+
+def throughput(shape: tuple[float, float], running: float) -> float:
+    """Relative throughput with so many statements at once: 1 per statement far below the knee."""
+    knee, fall = shape
+    x = running / knee
+    xx = x * x
+    return running / sqrt(1 + xx) * (1 - fall * xx / (xx + 16))
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Sums over what was seen: transactions, for each shape transactions x log of throughput, and throughput x seconds."""
+
+    count: float = 0.0
+    logs: tuple[float, ...] = (0.0,) * len(SHAPES)
+    exposure: tuple[float, ...] = (0.0,) * len(SHAPES)
+
+    def plus(self, running: float, count: float, seconds: float, kept: float) -> Evidence:
+        """With `count` transactions seen in `seconds`; of what was seen before only the share `kept` still counts."""
+        seen = [throughput(shape, max(running, 0.1)) for shape in SHAPES]
+        return Evidence(
+            self.count * kept + count,
+            tuple(total * kept + count * log(s) for total, s in zip(self.logs, seen, strict=True)),
+            tuple(total * kept + s * seconds for total, s in zip(self.exposure, seen, strict=True)),
+        )
+
+    def likely(self, weight: float) -> list[tuple[tuple[float, float], float]]:
+        """The shapes that are likely, with probabilities. A count weighs `weight`: less than 1 as counts scatter more."""
+        if not self.count:
+            logs = list(_PRIOR)
+        else:
+            pairs = zip(_PRIOR, self.logs, self.exposure, strict=True)
+            logs = [prior + weight * (total - self.count * log(seen)) for prior, total, seen in pairs]
+        most = max(logs)
+        found = [(shape, exp(value - most)) for shape, value in zip(SHAPES, logs, strict=True)]
+        total = sum(p for _, p in found)
+        kept = [(shape, p / total) for shape, p in found if p >= FEW * total]
+        total = sum(p for _, p in kept)
+        return [(shape, p / total) for shape, p in kept]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A limit, what it is expected to give of the best one's throughput, and whether it is tried to learn."""
+
+    limit: int
+    worth: float
+    trial: bool
+
+
+def ladder(top: int, also: int) -> list[int]:
+    """The limits to choose from: `top` and below, in steps of 1.5, and `also`."""
+    found, limit = {also}, float(top)
+    while limit >= 1:
+        found.add(round(limit))
+        limit /= 1.5
+    found.add(1)
+    return sorted(found)
+
+
+def choose(
+    evidence: Evidence, weight: float, limits: list[int], limit: int, share: float, expected: float
+) -> Choice:
+    """The best of `limits`, given that `share` of the connections in use execute.
+
+    `limit` is the present one and `expected` the transactions a tick there: they tell how well a trial
+    could be told from it.
+    """
+    likely = evidence.likely(weight)
+    probabilities = [p for _, p in likely]
+    rates = [[throughput(shape, max(share * each, 0.1)) for each in limits] for shape, _ in likely]
+    worths = [[rate / max(row) for rate in row] for row in rates]
+    means = _means(worths, probabilities)
+    now = limits.index(limit)
+    best = max(range(len(limits)), key=means.__getitem__)
+    # The smallest that is as good, and the present one unless another is clearly better.
+    best = next(i for i, mean in enumerate(means) if mean >= means[best] - 0.01)
+    if means[now] >= means[best] - 0.015:
+        best = now
+    chosen, most = best, HORIZON * means[best]
+    if evidence.count and means[best] < 0.985:
+        for i in range(len(limits)):
+            if i == now or not 0.2 <= limits[i] / limit <= 5:
+                continue
+            learned = _learned(rates, worths, probabilities, now, i, expected, weight)
+            score = TRIAL * means[i] + (HORIZON - TRIAL) * learned
+            if score > most + 0.02 * HORIZON:
+                chosen, most = i, score
+    return Choice(limits[chosen], means[chosen], chosen != best)
+
+
+def _means(worths: list[list[float]], probabilities: list[float]) -> list[float]:
+    return [
+        sum(p * w for p, w in zip(probabilities, column, strict=True)) for column in zip(*worths, strict=True)
+    ]
+
+
+def _learned(
+    rates: list[list[float]], worths: list[list[float]], probabilities: list[float], now: int, tried: int,
+    expected: float, weight: float,
+) -> float:  # fmt: skip
+    """What the best choice is worth on average, once the throughput at `tried` is known as well as a trial tells."""
+    ratios = [log(row[tried] / row[now]) for row in rates]
+    total = 0.0
+    for true, p in zip(ratios, probabilities, strict=True):
+        count = max(1.0, expected * TRIAL / 2)
+        variance = (1 / count + exp(-min(true, 3.0)) / count) / weight
+        after = [
+            q * exp(-((ratio - true) ** 2) / (2 * variance))
+            for ratio, q in zip(ratios, probabilities, strict=True)
+        ]
+        norm = sum(after)
+        total += p * max(_means(worths, after)) / norm
+    return total
