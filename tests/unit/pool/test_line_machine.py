@@ -263,7 +263,9 @@ class Machine(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         line = self.line
         assert line.arrivals == self.asked
-        assert min(line.busy, line.returned, line.held, line.waited, line.failures, line.queued(CLOCK.now)) >= 0
+        assert (
+            min(line.busy, line.returned, line.held, line.waited, line.failures, line.queued(CLOCK.now)) >= 0
+        )
         assert not line._serving
 
 

@@ -235,7 +235,9 @@ for _machine in (Machine, Pinging, Interrupted, Default):
     _machine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 TestSized, TestPinging, TestDefault = Machine.TestCase, Pinging.TestCase, Default.TestCase
-left_open = pytest.mark.xfail(reason="what a ping was interrupted on stays open, in a spare place", strict=True)
+left_open = pytest.mark.xfail(
+    reason="what a ping was interrupted on stays open, in a spare place", strict=True
+)
 TestInterrupted = left_open(Interrupted.TestCase)
 
 
