@@ -109,13 +109,12 @@ class Instrumented:
 
 
 class Pools:
-    """QueuePool and AsyncAdaptedQueuePool are dbperf's pools, with the names and the defaults of SQLAlchemy's.
+    """QueuePool and AsyncAdaptedQueuePool are dbperf's pools, with SQLAlchemy's names and defaults.
 
     Under those names dialects choose them, tests make them and `isinstance` finds them.
     """
 
     def __init__(self, file: TextIO) -> None:
-        import sqlalchemy.ext.asyncio
         from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
         from dbperf.pool import AdaptivePool, AsyncAdaptivePool
@@ -129,7 +128,7 @@ class Pools:
     def counted(self, original: Any, ours: Any) -> Any:
         plugin = self
 
-        def __init__(
+        def make(
             self: Any,
             creator: Any,
             pool_size: int = 5,
@@ -143,12 +142,12 @@ class Pools:
             kw.setdefault("alive_bypass", 0.0)
             ours.__init__(self, creator, pool_size, max_overflow, timeout, use_lifo, **kw)
 
-        def _do_get(self: Any) -> Any:
+        def get(self: Any) -> Any:
             plugin.checkouts += 1
             return ours._do_get(self)
 
         # The module is part of the name under which a pool logs.
-        body = {"__init__": __init__, "_do_get": _do_get, "__module__": original.__module__}
+        body = {"__init__": make, "_do_get": get, "__module__": original.__module__}
         return type(original.__name__, (ours,), body)
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,5 +1,6 @@
-"""The pool under any order of what an application does with it. The driver is a plain object, as in SQLAlchemy's
-own tests of pools.
+"""The pool under any order of what an application does with it.
+
+The driver is a plain object, as in SQLAlchemy's own tests of pools.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def _silent() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     pass
 
 
@@ -46,12 +47,12 @@ class Connection:
 
     def rollback(self) -> None:
         if self.broken:
-            raise Broken
+            raise BrokenError
 
     def close(self) -> None:
         self.server.open.remove(self)
         if self.broken:
-            raise Broken
+            raise BrokenError
 
 
 class Server:
@@ -107,20 +108,20 @@ class Machine(RuleBasedStateMachine):
             self.held.append(self.pool.connect())
         except exc.TimeoutError:
             assert not free or failed or any(trouble), "it timed out with a permit free"
-        except (Broken, Interrupt, exc.DisconnectionError, exc.InvalidRequestError):
+        except (BrokenError, Interrupt, exc.DisconnectionError, exc.InvalidRequestError):
             assert any(trouble)
 
     @rule()
     def checks_out(self) -> None:
         self._connect()
 
-    @rule(raised=st.sampled_from([Broken, Interrupt]))
+    @rule(raised=st.sampled_from([BrokenError, Interrupt]))
     def cannot_connect(self, raised: type[BaseException]) -> None:
         self.server.raises = raised()
         self._connect()
         self.server.raises = None
 
-    @rule(raised=st.sampled_from([Broken, Interrupt, exc.DisconnectionError]))
+    @rule(raised=st.sampled_from([BrokenError, Interrupt, exc.DisconnectionError]))
     def a_listener_raises(self, raised: type[BaseException]) -> None:
         self.listener_raises = raised()
         self._connect()
@@ -220,7 +221,7 @@ class Pinging(Machine):
 
 
 class Interrupted(Pinging):
-    @rule(raised=st.sampled_from([Broken, Interrupt]))
+    @rule(raised=st.sampled_from([BrokenError, Interrupt]))
     def pinging_is_interrupted(self, raised: type[BaseException]) -> None:
         self.dialect.raises = raised()
         self._connect()
@@ -242,7 +243,7 @@ TestInterrupted = left_open(Interrupted.TestCase)
 
 
 @left_open
-@pytest.mark.parametrize("raised", [Broken, Interrupt])
+@pytest.mark.parametrize("raised", [BrokenError, Interrupt])
 def test_a_connection_whose_ping_was_interrupted_is_closed(raised: type[BaseException]) -> None:
     server, dialect = Server(), Dialect()
     pool = still(AdaptivePool(server.connect, dialect=dialect, pre_ping=True, alive_bypass=0.0))
