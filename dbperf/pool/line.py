@@ -35,7 +35,7 @@ class Waiter(Protocol):
     error: BaseException | None
 
     def wake(self) -> None:
-        """End the waiting, from whatever thread; must not block."""
+        """Have it look what was set, or `retry_at`, from whatever thread; must not block. Under the lock."""
 
 
 class Line:
@@ -138,8 +138,9 @@ class Line:
     def failed(self, error: BaseException | None, place: Record | None) -> None:
         """It could not be opened: the permit goes back.
 
-        With an `error` of the database others wait a little before they try. Where no connection is left
-        that could come back, those who wait get that error now: each would find out the same, one by one.
+        With an `error` of the database others wait a little before they try: those who wait are woken, to see
+        until when. Where no connection is left that could come back, they get that error now: each would find
+        out the same, one by one.
         """
         with self.lock:
             self.connecting -= 1
@@ -151,6 +152,9 @@ class Line:
                 if self.busy == 1 and not self.idle:
                     self._refuse(error)
             self.drop(place)
+            if error is not None:
+                for waiter in list(self.waiters):
+                    waiter.wake()
 
     def serve(self) -> None:
         """Hand out what may be: for who waited until `retry_at`."""
@@ -214,7 +218,7 @@ class Line:
                 served = self._serve_one()
             finally:
                 self._serving = False
-            if not served:
+            if not served and not self.idle:  # one may have come back while it was found that none was there
                 return
 
     def _serve_one(self) -> bool:

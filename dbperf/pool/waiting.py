@@ -28,8 +28,9 @@ class Thread:
         self._bell.acquire(timeout=min(max(until - monotonic(), 0.0), 1e6))
 
     def wake(self) -> None:
-        """At most once."""
-        self._bell.release()
+        """Under the line's lock: nobody else rings meanwhile."""
+        if self._bell.locked():  # else it was woken before, and has yet to look
+            self._bell.release()
 
 
 class Coroutine:
@@ -58,7 +59,7 @@ class Coroutine:
                 self._future = self._loop.create_future()  # it may wait once more
 
     def wake(self) -> None:
-        """At most once. From another thread where a garbage collector there returned a connection."""
+        """From another thread where a garbage collector there returned a connection."""
         if get_ident() == self._thread:
             self._ring()
         elif not self._loop.is_closed():
