@@ -143,6 +143,9 @@ class AdaptivePool(Pool):
             except BaseException:
                 line.drop(record)
                 raise
+            # After one that was silent others would be, too: there would be no time left for a new one.
+            if record._dbperf_silent and line.reopen():
+                return self._connect(until, record)
             line.drop(record)
             record, first = None, True
 
@@ -168,9 +171,10 @@ class AdaptivePool(Pool):
             raise
         return waiter.record
 
-    def _connect(self, until: float) -> Any:
+    def _connect(self, until: float, record: Any = None) -> Any:
         line = self._line
-        record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
+        if record is None:
+            record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
         try:
             self._ready.connect(record, until)
         except BaseException as error:

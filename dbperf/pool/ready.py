@@ -73,6 +73,7 @@ class Ready:
             record._dbperf_used = monotonic()
             return True
         self._suspect = now
+        record._dbperf_silent = guard.fired
         record.invalidate(exc.DisconnectionError("it does not answer a ping"))
         return False
 
@@ -93,6 +94,7 @@ class Ready:
         """`connect`, as SQLAlchemy calls it: by the deadline, which goes on for the listeners that follow."""
         pool, until = self._pool, record.__dict__.get("_dbperf_until", inf)
         record._dbperf_used = record._dbperf_asked = now = monotonic()
+        record._dbperf_silent = False
         record._dbperf_expires = now + self._lifetime * random.uniform(0.9, 1.0)  # noqa: S311  no secret
         if until == inf or not self._kept():
             return connect(record)
