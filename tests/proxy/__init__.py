@@ -63,6 +63,10 @@ class Proxy:
         """Forward nothing; connections stay open, and new ones are accepted."""
         self._do(self._blackhole())
 
+    def strand(self) -> None:
+        """Forward nothing more for connections that exist now, but for new ones: a failover."""
+        self._do(self._strand())
+
     def reset(self) -> None:
         """Reset all connections that exist now."""
         self._do(self._reset())
@@ -87,6 +91,11 @@ class Proxy:
 
     async def _blackhole(self) -> None:
         self._passing.clear()
+
+    async def _strand(self) -> None:
+        self._passing.clear()
+        self._passing = asyncio.Event()
+        self._passing.set()
 
     async def _set_delay(self, seconds: float) -> None:
         self._delay = seconds
@@ -115,26 +124,29 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         writers = self._connections[task] = [writer]
+        passing = self._passing  # of its own, once it is stranded
         self.accepted += 1
         with contextlib.suppress(OSError, asyncio.CancelledError):
             try:
-                await self._passing.wait()
+                await passing.wait()
                 if isinstance(self._target, tuple):
                     there, back = await asyncio.open_connection(*self._target)
                 else:
                     there, back = await asyncio.open_unix_connection(self._target)
                 writers.append(back)
-                await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+                await asyncio.gather(self._pump(reader, back, passing), self._pump(there, writer, passing))
             finally:
                 del self._connections[task]
                 for each in writers:
                     each.transport.abort()  # all that was to be sent is sent, or nobody wants it
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passing: asyncio.Event
+    ) -> None:
         held: _Held = asyncio.Queue()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take(reader, held))
-            group.create_task(self._give(held, writer))
+            group.create_task(self._give(held, writer, passing))
 
     async def _take(self, reader: asyncio.StreamReader, held: _Held) -> None:
         data = b" "
@@ -145,13 +157,13 @@ class Proxy:
                 data = b""
             held.put_nowait((self._loop.time() + self._delay, data))
 
-    async def _give(self, held: _Held, writer: asyncio.StreamWriter) -> None:
+    async def _give(self, held: _Held, writer: asyncio.StreamWriter, passing: asyncio.Event) -> None:
         data = b" "
         while data:
             due, data = await held.get()
             if (early := due - self._loop.time()) > 0:
                 await asyncio.sleep(early)
-            await self._passing.wait()
+            await passing.wait()
             with contextlib.suppress(OSError):  # its other end is gone: take what comes, and forget it
                 if data:
                     writer.write(data)

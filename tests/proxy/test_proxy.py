@@ -81,6 +81,18 @@ def test_a_blackhole_keeps_what_it_gets(proxy: Proxy) -> None:
                 assert received(one, 4) == b"held"
 
 
+def test_strands_what_was_there(proxy: Proxy) -> None:
+    with opened(proxy, timeout=0.1) as before:
+        assert asked(before, b"0") == b"0"
+        proxy.strand()
+        before.sendall(b"1")
+        with opened(proxy) as since:
+            assert asked(since, b"2") == b"2"
+        proxy.pass_through()
+        with pytest.raises(TimeoutError):
+            before.recv(1)
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_resets(proxy: Proxy, dark: bool) -> None:
     with opened(proxy) as one:
