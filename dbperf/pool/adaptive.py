@@ -25,6 +25,8 @@ from dbperf.pool.ways import OF_COROUTINES, OF_THREADS, Ways
 
 _HURRY = 0.02
 """Seconds in which a queue may grow before the first look at it."""
+_GOODBYE = 5.0
+"""Seconds that closing all idle connections may take; those left then are cut off."""
 
 
 class AdaptivePool(Pool):
@@ -248,8 +250,9 @@ class AdaptivePool(Pool):
         return new
 
     def dispose(self) -> None:
+        until = monotonic() + _GOODBYE
         for record in self._line.empty():
-            self._ready.close(record)
+            self._ready.close(record, max(until - monotonic(), 0.0))
         self.logger.info("Pool disposed. %s", self.status())
 
     def status(self) -> str:
