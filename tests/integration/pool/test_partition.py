@@ -191,6 +191,59 @@ def test_dark_from_the_beginning(run: Start, proxy: Proxy, count: int) -> None:
     assert_nothing_lost(app)
 
 
+def test_idle_connections_are_too_old_and_dark(run: Start, proxy: Proxy) -> None:
+    """asyncpg waits for 2 s for a server to end a connection."""
+    app = run(pool_recycle=0)
+    app.pids(SIZE)
+    proxy.blackhole()
+    time.sleep(0.01)  # pool_recycle is about time itself: older than 0 s
+    assert_in_time(app)
+    proxy.pass_through()
+    assert_works_again(app, TIMEOUT)
+    assert_nothing_lost(app)
+
+
+def test_dispose_ends_while_it_is_dark(run: Start, proxy: Proxy) -> None:
+    app = run(pool_size=10)
+    app.pids(10)
+    proxy.blackhole()
+    begin = time.monotonic()
+    app.close()
+    assert time.monotonic() - begin < 5.0 * LATE
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_a_ping_that_is_cancelled_leaves_nothing(proxy: Proxy, driver: str) -> None:
+    """Not even its connection: what it still waits for would be the next one's answer."""
+
+    async def check() -> None:
+        url = f"postgresql+{driver}://postgres@127.0.0.1:{proxy.port}/postgres"
+        engine = create_async_engine(
+            url, poolclass=AsyncAdaptivePool, pool_size=1, max_overflow=0, pool_pre_ping=True, **OURS
+        )
+        async with engine.connect() as one:
+            before = await one.scalar(PID)
+        pool: Any = engine.pool
+        proxy.blackhole()
+        checkout = asyncio.create_task(engine.connect().start())
+        while not pool.checkedout():  # noqa: ASYNC110  nothing tells
+            await asyncio.sleep(0)
+        checkout.cancel()
+        begin = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await checkout
+        # psycopg asks the server to cancel, and gives it 5 s for that, which nobody can make shorter.
+        assert time.monotonic() - begin < (5.0 * LATE if driver == "psycopg" else 1.0)
+        assert (pool.checkedout(), pool.checkedin()) == (0, 0)
+        assert all(each.dbapi_connection is None for each in pool._line.spare)
+        proxy.pass_through()
+        async with engine.connect() as one:
+            assert await one.scalar(PID) != before
+        await engine.dispose()
+
+    asyncio.run(check())
+
+
 @pytest.mark.parametrize("size", [SIZE, 20])
 def test_connections_that_are_dead_where_new_ones_work(run: Start, server: Server, size: int) -> None:
     """A failover: what was open goes nowhere, what is opened now goes to the new server."""
