@@ -8,9 +8,12 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 MOST_ABANDONED = 32
+BEYOND = 5.0
+"""Seconds between two that are tried beyond that."""
 
 
 class DeadlineExceeded(Exception):  # noqa: N818  the pool's own; it raises SQLAlchemy's TimeoutError for it
@@ -18,8 +21,8 @@ class DeadlineExceeded(Exception):  # noqa: N818  the pool's own; it raises SQLA
 
 
 class _Call(Generic[T]):
-    def __init__(self, call: Callable[[], T], discard: Callable[[T], object]) -> None:
-        self.call, self.discard = call, discard
+    def __init__(self, call: Callable[[], T], discard: Callable[[T], object], calls: Calls) -> None:
+        self.call, self.discard, self.calls = call, discard, calls
         self.lock, self.done = threading.Lock(), threading.Event()
         self.abandoned = False
         self.result: list[T] = []
@@ -39,7 +42,7 @@ class _Call(Generic[T]):
         except Exception:  # noqa: BLE001, S110  nobody is left to tell
             pass
         finally:
-            _calls.over(self)
+            self.calls.over(self)
 
     def abandon(self) -> bool:
         """Leave it to its thread; False where it is done."""
@@ -49,21 +52,33 @@ class _Call(Generic[T]):
             return self.abandoned
 
 
-class _Calls:
-    """Those under way, abandoned or not."""
+_all: WeakSet[Calls] = WeakSet()
+
+
+class Calls:
+    """Those of one pool under way, abandoned or not: one dead server must not use up another's."""
 
     def __init__(self) -> None:
+        self.forked()
+        _all.add(self)
+
+    def forked(self) -> None:
+        """A child has none of the threads."""
+        self.beyond_at = 0.0
         self.lock = threading.RLock()  # a garbage collector's finalizer may want a connection in the middle
         self.under_way: set[_Call[Any]] = set()
 
     def begin(self, call: _Call[Any]) -> None:
         """Raises DeadlineExceeded where this might become one too many.
 
-        While none is abandoned any number may be under way: the network works.
+        While none is abandoned any number may be under way: the network works. Beyond the bound one may try
+        now and then: those given up take minutes to end, and the server may be somewhere else by now.
         """
         with self.lock:
             if len(self.under_way) >= MOST_ABANDONED and any(each.abandoned for each in self.under_way):
-                raise DeadlineExceeded(f"{MOST_ABANDONED} connects are under way, some of them given up")
+                if monotonic() < self.beyond_at:
+                    raise DeadlineExceeded(f"{MOST_ABANDONED} connects are under way, some of them given up")
+                self.beyond_at = monotonic() + BEYOND
             self.under_way.add(call)
 
     def over(self, call: _Call[Any]) -> None:
@@ -71,20 +86,20 @@ class _Calls:
             self.under_way.discard(call)
 
 
-def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object]) -> T:
+def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object], calls: Calls) -> T:
     """Call in a daemon thread, in a copy of this context; what arrives late goes to `discard` there.
 
     Raises what `call` does, and DeadlineExceeded at the deadline or while 32 calls are under way of which
     one is late.
     """
-    work = _Call(call, discard)
+    work = _Call(call, discard, calls)
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work.run,), name="dbperf-connect", daemon=True)
-    _calls.begin(work)
+    calls.begin(work)
     try:
         thread.start()
     except Exception:  # no more threads may be started; a KeyboardInterrupt comes when it runs already
-        _calls.over(work)
+        calls.over(work)
         raise
     except BaseException:
         _give_up(work)
@@ -105,12 +120,9 @@ def _give_up(work: _Call[Any]) -> None:
         work.discard(work.result.pop())
 
 
-_calls = _Calls()
-
-
-def _in_child() -> None:  # which has none of the threads
-    global _calls
-    _calls = _Calls()
+def _in_child() -> None:
+    for each in list(_all):
+        each.forked()
 
 
 if hasattr(os, "register_at_fork"):

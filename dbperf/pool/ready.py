@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc
 
-from dbperf.pool.deadline import DeadlineExceeded
+from dbperf.pool.deadline import Calls, DeadlineExceeded
 from dbperf.pool.drivers import interrupt
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Ready:
         self._suspect = 0.0
         """Connections last used before that may be as dead as one that was found dead then."""
         self.spared = 0
+        self._calls = Calls()
 
     def at_once(self, record: Any, now: float) -> bool:
         """Whether a connection may be handed out as it is."""
@@ -103,7 +104,7 @@ class Ready:
         record._dbperf_expires = now + self._lifetime * random.uniform(0.9, 1.0)  # noqa: S311  no secret
         if until == inf or not self._kept():
             return connect(record)
-        connection = pool._ways.within(until, lambda: connect(record), self._close_late)
+        connection = pool._ways.within(until, lambda: connect(record), self._close_late, self._calls)
         # Listeners to "connect" follow: they may ask the server, and it may not answer.
         guard = record._dbperf_guard = pool._ways.guard(connection, until)
         guard.__enter__()

@@ -9,18 +9,14 @@ from typing import Any
 
 import pytest
 
-from dbperf.pool import deadline
-from dbperf.pool.deadline import MOST_ABANDONED, DeadlineExceeded, within
+from dbperf.pool.deadline import MOST_ABANDONED, Calls, DeadlineExceeded, within
 
 SOON = 0.05
 
 
-@pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> deadline._Calls:
-    """Those of this test alone."""
-    fresh = deadline._Calls()
-    monkeypatch.setattr(deadline, "_calls", fresh)
-    return fresh
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
 
 
 class Stuck:
@@ -47,26 +43,26 @@ def stuck() -> Iterator[Stuck]:
     made.go.set()
 
 
-def ended(calls: deadline._Calls) -> None:
+def ended(calls: Calls) -> None:
     for each in threading.enumerate():
         if each.name == "dbperf-connect":
             each.join(10)
     assert not calls.under_way
 
 
-def test_returns_and_raises_what_the_call_does(calls: deadline._Calls) -> None:
+def test_returns_and_raises_what_the_call_does(calls: Calls) -> None:
     asked: ContextVar[str] = ContextVar("asked")
     asked.set("here")
-    assert within(monotonic() + 5, asked.get, print) == "here"
+    assert within(monotonic() + 5, asked.get, print, calls) == "here"
     with pytest.raises(ZeroDivisionError):
-        within(monotonic() + 5, lambda: 1 / 0, print)
+        within(monotonic() + 5, lambda: 1 / 0, print, calls)
     ended(calls)
 
 
-def test_what_is_late_is_discarded(stuck: Stuck, calls: deadline._Calls) -> None:
+def test_what_is_late_is_discarded(stuck: Stuck, calls: Calls) -> None:
     begin = monotonic()
     with pytest.raises(DeadlineExceeded, match="not connected"):
-        within(begin + SOON, stuck, stuck.discard)
+        within(begin + SOON, stuck, stuck.discard, calls)
     assert SOON <= monotonic() - begin < 1.0
     assert (len(calls.under_way), stuck.discarded) == (1, [])
     stuck.go.set()
@@ -75,19 +71,21 @@ def test_what_is_late_is_discarded(stuck: Stuck, calls: deadline._Calls) -> None
     assert stuck.discarded == ["late"]
 
 
-def test_there_is_an_end_to_what_is_given_up(stuck: Stuck, calls: deadline._Calls) -> None:
+def test_there_is_an_end_to_what_is_given_up(stuck: Stuck, calls: Calls) -> None:
     for _ in range(MOST_ABANDONED):
         with pytest.raises(DeadlineExceeded, match="not connected"):
-            within(monotonic(), stuck, stuck.discard)
+            within(monotonic(), stuck, stuck.discard, calls)
+    assert within(monotonic() + 5, lambda: "of another pool", print, Calls()) == "of another pool"
+    assert within(monotonic() + 5, lambda: "now and then", print, calls) == "now and then"
     with pytest.raises(DeadlineExceeded, match="32 connects"):
-        within(monotonic() + 5, stuck, stuck.discard)
+        within(monotonic() + 5, stuck, stuck.discard, calls)
     stuck.go.set()
     ended(calls)
-    assert within(monotonic() + 5, lambda: "works", print) == "works"
+    assert within(monotonic() + 5, lambda: "works", print, calls) == "works"
     assert len(stuck.discarded) == MOST_ABANDONED
 
 
-def test_those_under_way_count_once_one_is_late(stuck: Stuck, calls: deadline._Calls) -> None:
+def test_those_under_way_count_once_one_is_late(stuck: Stuck, calls: Calls) -> None:
     """They may be late soon, too, and then there would be more than may be."""
     begun = threading.Semaphore(0)
 
@@ -96,18 +94,19 @@ def test_those_under_way_count_once_one_is_late(stuck: Stuck, calls: deadline._C
         return stuck()
 
     waiting = [
-        threading.Thread(target=within, args=(monotonic() + 60, call, stuck.discard))
+        threading.Thread(target=within, args=(monotonic() + 60, call, stuck.discard, calls))
         for _ in range(MOST_ABANDONED + 1)  # while the network works there may be any number
     ]
     for each in waiting:
         each.start()
     for _ in waiting:
         assert begun.acquire(timeout=10)
-    assert within(monotonic() + 5, lambda: "works", print) == "works"
+    assert within(monotonic() + 5, lambda: "works", print, calls) == "works"
+    calls.beyond_at = inf
     one = next(iter(calls.under_way))
     assert one.abandon()
     with pytest.raises(DeadlineExceeded, match="32 connects"):
-        within(monotonic() + 5, stuck, stuck.discard)
+        within(monotonic() + 5, stuck, stuck.discard, calls)
     one.abandoned = False  # its caller waits still
     stuck.go.set()
     for each in waiting:
@@ -117,7 +116,7 @@ def test_those_under_way_count_once_one_is_late(stuck: Stuck, calls: deadline._C
 
 @pytest.mark.parametrize("arrived", [True, False])
 def test_an_interrupt_while_the_thread_starts_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch, stuck: Stuck, calls: deadline._Calls, arrived: bool
+    monkeypatch: pytest.MonkeyPatch, stuck: Stuck, calls: Calls, arrived: bool
 ) -> None:
     start = threading.Thread.start
 
@@ -130,7 +129,7 @@ def test_an_interrupt_while_the_thread_starts_loses_nothing(
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        within(inf, stuck, stuck.discard)
+        within(inf, stuck, stuck.discard, calls)
     stuck.go.set()
     assert stuck.gone.acquire(timeout=10)
     ended(calls)
@@ -138,7 +137,7 @@ def test_an_interrupt_while_the_thread_starts_loses_nothing(
 
 
 def test_an_interrupt_after_it_arrived_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch, stuck: Stuck, calls: deadline._Calls
+    monkeypatch: pytest.MonkeyPatch, stuck: Stuck, calls: Calls
 ) -> None:
     wait = threading.Event.wait
 
@@ -151,17 +150,17 @@ def test_an_interrupt_after_it_arrived_loses_nothing(
     stuck.go.set()
     monkeypatch.setattr(threading.Event, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        within(monotonic() + 5, stuck, stuck.discard)
+        within(monotonic() + 5, stuck, stuck.discard, calls)
     monkeypatch.undo()
     assert stuck.discarded == ["late"]
 
 
-def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, calls: deadline._Calls) -> None:
+def test_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch, calls: Calls) -> None:
     def refused(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refused)
     call: Any = print
     with pytest.raises(RuntimeError):
-        within(monotonic() + 5, call, print)
+        within(monotonic() + 5, call, print, calls)
     assert not calls.under_way
