@@ -26,6 +26,8 @@ from dbperf.pool.ways import OF_COROUTINES, OF_THREADS, Ways
 
 _HURRY = 0.02
 """Seconds in which a queue may grow before the first look at it."""
+_GOODBYE = 5.0
+"""Seconds that closing all idle connections may take; those left then are cut off."""
 
 
 class AdaptivePool(Pool):
@@ -152,6 +154,9 @@ class AdaptivePool(Pool):
                 finally:
                     line.drop(record)
                 raise
+            # After one that was silent others would be, too: there would be no time left for a new one.
+            if record._dbperf_silent and line.reopen():
+                return self._connect(until, record)
             line.drop(record)
             record, first = None, True
 
@@ -175,9 +180,10 @@ class AdaptivePool(Pool):
             raise
         return waiter.record
 
-    def _connect(self, until: float) -> Any:
+    def _connect(self, until: float, record: Any = None) -> Any:
         line = self._line
-        record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
+        if record is None:
+            record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
         try:
             self._ready.connect(record, until)
         except BaseException as error:
@@ -263,8 +269,9 @@ class AdaptivePool(Pool):
         return new
 
     def dispose(self) -> None:
+        until = monotonic() + _GOODBYE
         for record in self._line.empty():
-            self._ready.close(record)
+            self._ready.close(record, max(until - monotonic(), 0.0))
         self.logger.info("Pool disposed. %s", self.status())
 
     def status(self) -> str:

@@ -7,10 +7,13 @@ import os
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 MOST_ABANDONED = 32
+BEYOND = 5.0
+"""Seconds between two that are tried beyond that."""
 
 
 class DeadlineExceeded(Exception):  # noqa: N818  the pool's own; it raises SQLAlchemy's TimeoutError for it
@@ -18,8 +21,8 @@ class DeadlineExceeded(Exception):  # noqa: N818  the pool's own; it raises SQLA
 
 
 class _Call(Generic[T]):
-    def __init__(self, call: Callable[[], T], discard: Callable[[T], object]) -> None:
-        self.call, self.discard = call, discard
+    def __init__(self, call: Callable[[], T], discard: Callable[[T], object], calls: Calls) -> None:
+        self.call, self.discard, self.calls = call, discard, calls
         self.lock, self.done = threading.Lock(), threading.Event()
         self.abandoned = False
         self.result: list[T] = []
@@ -33,51 +36,94 @@ class _Call(Generic[T]):
         with self.lock:
             self.done.set()
             late = self.abandoned
-        if late:
-            try:
-                if self.result:
-                    self.discard(self.result.pop())
-            except Exception:  # noqa: BLE001, S110  nobody is left to tell
-                pass
-            finally:
-                _abandoned.discard(self)
+        try:
+            if late and self.result:
+                self.discard(self.result.pop())
+        except Exception:  # noqa: BLE001, S110  nobody is left to tell
+            pass
+        finally:
+            self.calls.over(self)
+
+    def abandon(self) -> bool:
+        """Leave it to its thread; False where it is done."""
+        with self.lock:
+            if not self.done.is_set():
+                self.abandoned = True
+            return self.abandoned
 
 
-_abandoned: set[_Call[object]] = set()
+_all: WeakSet[Calls] = WeakSet()
 
 
-def _abandon(work: _Call[T]) -> bool:
-    with work.lock:
-        if work.done.is_set():
-            return False
-        work.abandoned = True
-        _abandoned.add(work)  # type: ignore[arg-type]
-    return True
+class Calls:
+    """Those of one pool under way, abandoned or not: one dead server must not use up another's."""
+
+    def __init__(self) -> None:
+        self.forked()
+        _all.add(self)
+
+    def forked(self) -> None:
+        """A child has none of the threads."""
+        self.beyond_at = 0.0
+        self.lock = threading.RLock()  # a garbage collector's finalizer may want a connection in the middle
+        self.under_way: set[_Call[Any]] = set()
+
+    def begin(self, call: _Call[Any]) -> None:
+        """Raises DeadlineExceeded where this might become one too many.
+
+        While none is abandoned any number may be under way: the network works. Beyond the bound one may try
+        now and then: those given up take minutes to end, and the server may be somewhere else by now.
+        """
+        with self.lock:
+            if len(self.under_way) >= MOST_ABANDONED and any(each.abandoned for each in self.under_way):
+                if monotonic() < self.beyond_at:
+                    raise DeadlineExceeded(f"{MOST_ABANDONED} connects are under way, some of them given up")
+                self.beyond_at = monotonic() + BEYOND
+            self.under_way.add(call)
+
+    def over(self, call: _Call[Any]) -> None:
+        with self.lock:
+            self.under_way.discard(call)
 
 
-def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object]) -> T:
+def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object], calls: Calls) -> T:
     """Call in a daemon thread, in a copy of this context; what arrives late goes to `discard` there.
 
-    Raises what `call` does, and DeadlineExceeded at the deadline or while 32 late calls are under way.
+    Raises what `call` does, and DeadlineExceeded at the deadline or while 32 calls are under way of which
+    one is late.
     """
-    if len(_abandoned) >= MOST_ABANDONED:
-        raise DeadlineExceeded(f"{MOST_ABANDONED} connects that were given up are still under way")
-    work = _Call(call, discard)
+    work = _Call(call, discard, calls)
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work.run,), name="dbperf-connect", daemon=True).start()
-    taken = False
+    thread = threading.Thread(target=context.run, args=(work.run,), name="dbperf-connect", daemon=True)
+    calls.begin(work)
     try:
-        taken = work.done.wait(max(0.0, deadline - monotonic()))
-    except BaseException:  # KeyboardInterrupt
-        if not _abandon(work) and work.result:
-            discard(work.result.pop())
+        thread.start()
+    except Exception:  # no more threads may be started; a KeyboardInterrupt comes when it runs already
+        calls.over(work)
         raise
-    if not taken and _abandon(work):
-        raise DeadlineExceeded("not connected by the deadline")
-    if work.error is not None:
-        raise work.error
-    return work.result.pop()
+    except BaseException:
+        _give_up(work)
+        raise
+    try:
+        if not work.done.wait(max(0.0, deadline - monotonic())) and work.abandon():
+            raise DeadlineExceeded("not connected by the deadline")
+        if work.error is not None:
+            raise work.error
+        return work.result.pop()
+    except BaseException:  # KeyboardInterrupt, at whatever line: what was opened must not be lost
+        _give_up(work)
+        raise
 
 
-if hasattr(os, "register_at_fork"):  # a child has none of the threads
-    os.register_at_fork(after_in_child=_abandoned.clear)
+def _give_up(work: _Call[Any]) -> None:
+    if not work.abandon() and work.result:
+        work.discard(work.result.pop())
+
+
+def _in_child() -> None:
+    for each in list(_all):
+        each.forked()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -128,6 +128,14 @@ class Line:
                 self.spare.append(place)
             self._free()
 
+    def reopen(self) -> bool:
+        """Open another connection with a permit whose own is closed. False: no more may be opened now."""
+        with self.lock:
+            if not self._may_connect():
+                return False
+            self.connecting += 1
+            return True
+
     def connected(self) -> None:
         """What the permit was granted for without a connection has one now."""
         with self.lock:

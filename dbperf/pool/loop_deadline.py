@@ -16,10 +16,10 @@ from dbperf.pool.drivers import interrupt
 T = TypeVar("T")
 
 
-def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object]) -> T:  # noqa: ARG001
+def within(deadline: float, call: Callable[[], T], discard: object, calls: object) -> T:  # noqa: ARG001
     """Call, in this task and context. Raises DeadlineExceeded at the deadline, of time.monotonic().
 
-    `discard` is for threads, whose calls may come late: here nothing does, the call is cancelled.
+    `discard` and `calls` are for threads, whose calls may come late: here nothing does, a call is cancelled.
     """
     return await_only(_within(deadline, call))
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc
 
-from dbperf.pool.deadline import DeadlineExceeded
+from dbperf.pool.deadline import Calls, DeadlineExceeded
+from dbperf.pool.drivers import interrupt
 
 if TYPE_CHECKING:
     from dbperf.pool.adaptive import AdaptivePool
@@ -35,6 +36,7 @@ class Ready:
         self._suspect = 0.0
         """Connections last used before that may be as dead as one that was found dead then."""
         self.spared = 0
+        self._calls = Calls()
 
     def at_once(self, record: Any, now: float) -> bool:
         """Whether a connection may be handed out as it is."""
@@ -50,29 +52,34 @@ class Ready:
         """Whether it may, pinged where that is due. Where it may not, it is closed."""
         if self.at_once(record, monotonic()):
             return True
-        if self._stale(record) or not self.answers(record, min(_ANSWER, (until - monotonic()) / 2)):
-            self.close(record)
+        within = min(_ANSWER, (until - monotonic()) / 2)
+        if self._stale(record):
+            record._dbperf_silent = self.close(record, within)
             return False
-        return True
+        return self.answers(record, within)
 
     def answers(self, record: Any, within: float) -> bool:
         """Ping it. One that is dead is invalidated, and casts suspicion on those that were not used since.
 
-        Raises what the driver raises where that is no disconnection.
+        Raises what the driver raises where that is no disconnection; the connection is closed then, too.
         """
         pool, connection = self._pool, record.dbapi_connection
         now = monotonic()
         with self._guarded(connection, now + within) as guard:
             try:
                 alive = pool._dialect._do_ping_w_event(connection)
-            except Exception:
-                if not guard.fired:
+            except BaseException as error:
+                if not guard.fired or not isinstance(error, Exception):
+                    # Cancelled, perhaps: nobody knows what the connection still waits for, nor for how long.
+                    interrupt(connection)
+                    record.invalidate(error)
                     raise
                 alive = False
         if alive and not guard.fired:
             record._dbperf_used = monotonic()
             return True
         self._suspect = now
+        record._dbperf_silent = guard.fired
         record.invalidate(exc.DisconnectionError("it does not answer a ping"))
         return False
 
@@ -93,10 +100,11 @@ class Ready:
         """`connect`, as SQLAlchemy calls it: by the deadline, which goes on for the listeners that follow."""
         pool, until = self._pool, record.__dict__.get("_dbperf_until", inf)
         record._dbperf_used = record._dbperf_asked = now = monotonic()
+        record._dbperf_silent = False
         record._dbperf_expires = now + self._lifetime * random.uniform(0.9, 1.0)  # noqa: S311  no secret
         if until == inf or not self._kept():
             return connect(record)
-        connection = pool._ways.within(until, lambda: connect(record), self._close_late)
+        connection = pool._ways.within(until, lambda: connect(record), self._close_late, self._calls)
         # Listeners to "connect" follow: they may ask the server, and it may not answer.
         guard = record._dbperf_guard = pool._ways.guard(connection, until)
         guard.__enter__()
@@ -105,18 +113,28 @@ class Ready:
     def _close_late(self, connection: Any) -> None:
         self._pool._dialect.do_close(connection)
 
-    def close(self, record: Any) -> None:
-        """Close a connection for good, as SQLAlchemy does before it opens another in its place."""
+    def close(self, record: Any, within: float = inf) -> bool:
+        """Close a connection for good, as SQLAlchemy does before it opens another in its place.
+
+        Returns whether that had to be cut short: some drivers say goodbye and wait for the answer.
+        """
         connection, pool = record.dbapi_connection, self._pool
         if connection is None:
-            return
+            return False
         record.finalize_callback.clear()
         if pool.dispatch.close:
             pool.dispatch.close(connection, record)
-        try:
-            pool._close_connection(connection, terminate=pool._is_asyncio)
-        finally:
-            record.dbapi_connection = None
+        # Only drivers for asyncio wait. A thread's connection must not be interrupted while it is closed: the
+        # number of its socket may be another's by then.
+        guarded = (
+            self._guarded(connection, monotonic() + within) if pool._is_asyncio else nullcontext(_Never())
+        )
+        with guarded as guard:
+            try:
+                pool._close_connection(connection, terminate=pool._is_asyncio)
+            finally:
+                record.dbapi_connection = None
+        return bool(guard.fired)
 
     def _stale(self, record: Any) -> bool:
         pool, since = self._pool, record.starttime

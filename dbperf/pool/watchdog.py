@@ -1,11 +1,17 @@
-"""One thread of the process that interrupts connections whose block is not over by its deadline."""
+"""One thread of the process that interrupts connections whose block is not over by its deadline.
+
+A garbage collector's finalizer may enter a guard in the middle of whatever this does, in the same thread:
+so nothing here is guarded by a lock that entering takes. What several threads share are one dict, of which
+only single operations are used, and a SimpleQueue, whose `put` may interrupt itself.
+"""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
 import threading
+from contextlib import suppress
+from math import inf
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Any, Self
 
@@ -15,44 +21,65 @@ from dbperf.pool.drivers import interrupt
 class Guard:
     """`with Guard(connection, deadline) as guard:`; `fired` says that the connection was interrupted."""
 
-    __slots__ = ("connection", "deadline", "fired")
+    __slots__ = ("connection", "deadline", "fired", "firing")
 
     def __init__(self, connection: Any, deadline: float) -> None:
         self.connection, self.deadline, self.fired = connection, deadline, False
+        self.firing: threading.Lock | None = None
 
     def __enter__(self) -> Self:
         _watchdog.watch(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with _watchdog.changed:  # what fires holds it too: nothing is interrupted after the block
-            self.connection = None
+        # Who takes it out of the dict has it: if that was the watchdog, it may just be interrupting, and
+        # nothing must be interrupted after the block.
+        if _watchdog.guards.pop(self, None) is None and self.firing is not None:
+            with self.firing:
+                pass
+        self.connection = None
 
 
 class _Watchdog:
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.Lock())
-        self.heap: list[tuple[float, int, Guard]] = []
-        self.numbers = itertools.count()
-        self.thread: threading.Thread | None = None
+        self.guards: dict[Guard, Guard] = {}
+        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.looks_at = inf
+        """When it looks next unless the bell rings; infinite also while it looks."""
+        self.started = threading.Lock()  # held for ever by the one who starts the thread
 
     def watch(self, guard: Guard) -> None:
-        with self.changed:
-            heapq.heappush(self.heap, (guard.deadline, next(self.numbers), guard))
-            if self.thread is None:
-                self.thread = threading.Thread(target=self.run, name="dbperf-watchdog", daemon=True)
-                self.thread.start()
-            elif self.heap[0][2] is guard:
-                self.changed.notify()
+        if guard.deadline == inf:
+            return
+        if self.started.acquire(blocking=False):
+            try:
+                threading.Thread(target=self.run, name="dbperf-watchdog", daemon=True).start()
+            except BaseException:
+                self.started.release()
+                raise
+        self.guards[guard] = guard
+        if guard.deadline < self.looks_at:
+            self.bell.put(None)
 
     def run(self) -> None:
-        with self.changed:
-            while True:
-                while self.heap and (self.heap[0][2].connection is None or self.heap[0][0] <= monotonic()):
-                    guard = heapq.heappop(self.heap)[2]
-                    if guard.connection is not None:
-                        guard.fired = interrupt(guard.connection)
-                self.changed.wait(self.heap[0][0] - monotonic() if self.heap else None)
+        while True:
+            self.looks_at = inf  # who comes from now on rings, and is seen the next time
+            now = monotonic()
+            for guard in list(self.guards):
+                if guard.deadline <= now:
+                    self.fire(guard)
+            soonest = min((each.deadline for each in list(self.guards)), default=inf)
+            self.looks_at = soonest
+            with suppress(Empty):
+                self.bell.get(timeout=min(max(soonest - monotonic(), 0.0), 1e6))
+                while True:  # until it is silent: one look is enough for all who rang
+                    self.bell.get_nowait()
+
+    def fire(self, guard: Guard) -> None:
+        guard.firing = threading.Lock()
+        with guard.firing:
+            if self.guards.pop(guard, None) is not None:
+                guard.fired = interrupt(guard.connection)
 
 
 def _in_child() -> None:

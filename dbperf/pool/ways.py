@@ -16,7 +16,13 @@ from dbperf.pool.waiting import Coroutine, Thread
 class Within(Protocol):
     """See `deadline.within`."""
 
-    def __call__(self, deadline: float, call: Callable[[], Any], discard: Callable[[Any], object]) -> Any: ...
+    def __call__(
+        self,
+        deadline: float,
+        call: Callable[[], Any],
+        discard: Callable[[Any], object],
+        calls: deadline.Calls,
+    ) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
