@@ -61,7 +61,7 @@ def test_the_wait_for_a_connection_is_of_the_statement_that_waited(
 
 
 def test_a_wait_that_ended_without_a_connection_is_the_pools_alone(psycopg_url: str, only: Only) -> None:
-    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0, pool_timeout=0.5)
     with engine.connect() as connection:
         with pytest.raises(sa.exc.TimeoutError):
             engine.connect()
