@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dbperf.model.histogram import middle_of
+from dbperf.model.histogram import Latency, middle_of
 from dbperf.model.recommendation import Severity
 from dbperf.model.runtime import Holder, Pool
 from dbperf.model.workload import CallSite
@@ -45,9 +45,17 @@ class PoolUse:
         return sum(times for number, times in busy.items() if number >= limit) if limit else 0
 
     def held_longer_than(self, seconds: float) -> float:
-        """How long connections were in use in all, of those that were for longer than so many seconds."""
-        buckets = self.pool.held.buckets
-        return sum(n * middle_of(each) for each, n in buckets if middle_of(each) > seconds * 1e9) / 1e9
+        """How long connections were in use in all, of those that were for so many seconds or longer."""
+        return _longer(self.pool.held, seconds)[1]
+
+    def waited_longer_than(self, seconds: float) -> tuple[int, float]:
+        """How many checkouts waited for so many seconds or longer, and how long they did in all."""
+        return _longer(self.pool.wait, seconds)
+
+
+def _longer(durations: Latency, seconds: float) -> tuple[int, float]:
+    long = [(n, middle_of(each) / 1e9) for each, n in durations.buckets if middle_of(each) >= seconds * 1e9]
+    return sum(n for n, _ in long), sum(n * each for n, each in long)
 
 
 @dataclass(frozen=True, slots=True)

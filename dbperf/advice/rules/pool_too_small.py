@@ -3,11 +3,12 @@
 **Why it matters.** Who waits for a connection waits for nothing that the database does: the statement that
 it has not sent yet costs the same later. After `pool_timeout` seconds it fails.
 
-**How it is found.** Checkouts timed out, or 1 in 20 waited for 10 ms or longer and waiting took 5 % or more
-of what holding connections took. And the limit was to blame: at 1 checkout in 20 all connections that
-`pool_size` and `max_overflow` allow were in use. dbperf's own pool goes there only where it measured that
-more pays, so its limit is to blame when it was held at its cap. At least 100 checkouts must have been
-captured, or a timeout.
+**How it is found.** Checkouts timed out, or those that waited for 10 ms or longer, 5 of them at least,
+waited 5 % or more of what holding connections took; where waiters are not served in their order, as in
+SQLAlchemy's pool, few wait for long and most for nothing. And the limit was to blame: at 1 checkout in 20
+all connections that `pool_size` and `max_overflow` allow were in use. dbperf's own pool goes there only
+where it measured that more pays, so its limit is to blame when it was held at its cap. At least 100
+checkouts must have been captured, or a timeout.
 
 It is silent where half of the limit is lost to leaks (DBP503 tells of them), and where dbperf's pool saw
 the database answer nobody for a tenth of the time or more: a larger pool would only queue more in it.
@@ -38,8 +39,10 @@ CODE, SLUG = "DBP501", "pool-too-small"
 
 FEWEST = 100
 """Checkouts from which on waiting is judged."""
-WAITED_SECONDS, WAITED_SHARE = 0.01, 0.05
-"""The 95th percentile of waits, and their share of the time that connections were held."""
+WAITED_SECONDS, WAITED_SHARE, FEWEST_WAITS = 0.01, 0.05, 5
+"""From which on a wait is long; what these took, as a share of the time that connections were held; how many
+there are at least.
+"""
 AT_LIMIT_SHARE = 0.05
 """Of checkouts, those after which all connections were in use."""
 LEAKED_SHARE = 0.5
@@ -67,9 +70,9 @@ def judge(use: PoolUse) -> Iterator[Finding]:
         title=f"checkouts waited {duration(pool.wait_seconds)} for a connection{timeouts}: "
         f"the pool may have {limit:,} in use and needs {needed:,}",
         fix=f"let {needed:,} be in use: pool_size + max_overflow = {needed}, where they are {limit} together",
-        measured=f"{number}; waiting took {duration(pool.wait_seconds)} "
-        f"(p95 {duration(pool.wait.quantile(0.95))}) and holding {duration(pool.held_seconds)} "
-        f"(p95 {duration(pool.held.quantile(0.95))})",
+        measured=f"{number}; waiting took {duration(pool.wait_seconds)}, "
+        f"{use.waited_longer_than(WAITED_SECONDS)[0]:,} times {duration(WAITED_SECONDS)} or longer, and "
+        f"holding {duration(pool.held_seconds)} (p95 {duration(pool.held.quantile(0.95))})",
         method="Little's law: connections in use and checkouts that waited meanwhile, both measured",
         risk="each process opens so many, all together have to fit max_connections; a database that is busy "
         "already only gets slower",
@@ -82,8 +85,8 @@ def _waits(use: PoolUse) -> bool:
         return bool(use.handed_out_at_limit)
     if pool.checkouts < FEWEST or use.handed_out_at_limit < AT_LIMIT_SHARE * pool.checkouts:
         return False
-    long = pool.wait.quantile(0.95) >= WAITED_SECONDS
-    return long and pool.wait_seconds >= WAITED_SHARE * pool.held_seconds
+    times, waited = use.waited_longer_than(WAITED_SECONDS)
+    return times >= FEWEST_WAITS and waited >= WAITED_SHARE * pool.held_seconds
 
 
 def _is_something_else(use: PoolUse, limit: int) -> bool:

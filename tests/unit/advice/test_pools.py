@@ -87,8 +87,9 @@ def test_a_timeout_is_a_warning_at_least() -> None:
         {"limit__15": 0},  # it has none, or it is not known
         {"busy__15": 10, "busy__9": 990},  # it was hardly ever reached
         {"busy__15": 0, "busy__14": 500},
-        {"wait_ns": S // 4},  # next to what connections are held, waiting is nothing
-        {f"wait__{bucket_of(20_000_000)}": 10},  # few wait
+        {"held_ns": 400 * S},  # next to what connections are held, waiting is nothing
+        {f"wait__{bucket_of(20_000_000)}": 10},  # few wait, and not for long
+        {f"wait__{bucket_of(20_000_000)}": 0, f"wait__{bucket_of(5 * S)}": 4},  # long, but very few
         {"checkouts": 90, "busy__15": 45, "busy__9": 45},
         {"leaks": 8},  # it is the leaks that have them
         {"allowed__15": 20 * MS, "stalled_ms": 4 * MS},  # it is the database
@@ -291,3 +292,10 @@ def test_which_are_told(select: list[str], ignore: list[str], left: int) -> None
 def test_a_place_below_the_working_directory_is_told_from_there() -> None:
     (only,) = found(LEAKING, line(replace(LOAD, file=str(Path.cwd() / "shop" / "app.py")), leaks=1))
     assert "in shop/app.py:12" in only.title
+
+
+def test_a_few_may_wait_for_all_where_a_pool_is_unfair() -> None:
+    unfair = CROWDED | {f"wait__{bucket_of(20_000_000)}": 0, f"wait__{bucket_of(S)}": 10}
+    (only,) = found(pool(**unfair))
+    assert only.code == "DBP501"
+    assert "10 times 10.0 ms or longer" in only.evidence[0].usage
