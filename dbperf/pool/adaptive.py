@@ -146,8 +146,11 @@ class AdaptivePool(Pool):
             try:
                 if self._ready.by(record, until):
                     return record
-            except BaseException:
-                line.drop(record)
+            except BaseException:  # in the middle of a ping: what it would answer next is anybody's guess
+                try:
+                    self._ready.close(record)
+                finally:
+                    line.drop(record)
                 raise
             line.drop(record)
             record, first = None, True
@@ -159,7 +162,8 @@ class AdaptivePool(Pool):
             if not line.join(waiter, first=first):
                 self._queue(len(line.waiters))
             while not waiter.granted:
-                waiter.wait(min(until, line.retry_at) if line.failures else until)
+                retry = line.retry_at
+                waiter.wait(min(until, retry) if retry > monotonic() else until)
                 if waiter.error is not None:
                     raise copy(waiter.error)  # the same may be raised in other threads
                 if not waiter.granted and monotonic() >= until:
@@ -280,7 +284,7 @@ class AdaptivePool(Pool):
         return len(self._line.idle)
 
     def overflow(self) -> int:
-        return self._line.open - self.size()
+        return self._line.open - self.size() if self.size() else 0
 
     def checkedout(self) -> int:
         return self._line.busy

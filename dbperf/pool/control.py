@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
-from time import monotonic
+from time import monotonic, process_time
 
 from dbperf.pool.controller import Decision, Observation, State, decide
 from dbperf.pool.drivers import Activity, activity
@@ -18,6 +18,12 @@ from dbperf.pool.metrics import Metrics
 LOG = logging.getLogger("dbperf.pool")
 _KEPT = 256
 """Changes of the limit that are remembered."""
+_USED_UP = 0.85
+"""Share of one processor from which on the program has no time left: the interpreter runs one thread at once."""
+_BLOCKED = 0.1
+"""Seconds that a look comes late where something else than work keeps the program from looking. Less may be the
+machine's other programs, or many connections that answer together.
+"""
 
 Held = list[tuple[Record, Holder, Activity]]
 """The connections in use, who has each, and what it does."""
@@ -40,7 +46,7 @@ class Control:
     def __init__(self, line: Line, metrics: Metrics, cap: Callable[[], int], *, adaptive: bool) -> None:
         self._line, self._metrics, self._cap, self._adaptive = line, metrics, cap, adaptive
         self._state = State()
-        self._at = monotonic()
+        self._at, self._cpu = monotonic(), process_time()
         self._before = (0, 0, 0.0, 0.0, 0.0)
         self.changes: deque[Change] = deque(maxlen=_KEPT)
 
@@ -67,7 +73,9 @@ class Control:
             new - old for new, old in zip(after, self._before, strict=True)
         )
         seconds = max(now - self._at, 1e-3)
-        self._at, self._before = now, after
+        cpu = process_time()
+        used_up = cpu - self._cpu > _USED_UP * seconds
+        self._at, self._before, self._cpu = now, after, cpu
         doing = [what for _, _, what in held]
         executing = [now - since for _, (since, _, _), what in held if what == "executing"]
         return Observation(
@@ -85,7 +93,7 @@ class Control:
             idle_in_transaction=doing.count("idle_in_transaction"),
             idle=doing.count("idle"),
             oldest=median(executing) if executing else 0.0,
-            lag=max(lag, 0.0),
+            lag=lag if used_up or lag > _BLOCKED else 0.0,
         )
 
     def _change(self, before: int, decision: Decision) -> None:

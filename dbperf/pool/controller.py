@@ -79,6 +79,8 @@ KINDS = (
 
 MEMORY = 12.0
 """Seconds after which what was seen counts half."""
+QUIET_MEMORY = 2.0
+"""The same while there is no queue: the next burst may be of anything."""
 STALL_LIMIT = 8
 """What a stall halves down to."""
 LAG = 0.02
@@ -94,13 +96,15 @@ class State:
     evidence: Evidence = field(default_factory=Evidence)
     share: float = 1.0
     """Of the connections in use, those that execute, smoothed."""
-    scatter: float = 2.0
+    scatter: float = 1.5
     """Variance of counts over their mean, smoothed."""
+    last: float = 0.0
+    """Transactions a second of the last look that counted, 0 when the limit has changed since."""
     count: float = 0.0
     """Transactions seen at the present limit, once it had taken effect, and for how long:"""
     counted: float = 0.0
-    drift: float = 0.0
-    """Deviations of counts from what was expected there, in standard deviations, smoothed."""
+    drift: tuple[float, float] = (0.0, 0.0)
+    """Sums of how far counts were above and below what was expected there, in standard deviations (CUSUM, Page)."""
     hold: float = 0.0
     """Mean hold of late."""
     rate: float = 0.0
@@ -134,7 +138,9 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
     if decision.limit != seen.limit:
         moved = (limit, state.rate if state.counted else 0.0)
-        state = replace(state, since=0.0, count=0.0, counted=0.0, drift=0.0, before=moved, early=None)
+        state = replace(
+            state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=moved, early=None
+        )
     if limit < seen.limit and decision.limit == limit:
         decision = Decision(limit, f"the cap is {cap}", "cap")
     return state, decision
@@ -170,28 +176,58 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     if silent or state.stalled:
         return _stall(state, seen, limit, cap, silent)
     settled = state.since + seen.seconds / 2 >= min(state.hold, 6 * TICK) and seen.busy <= 1.3 * limit
+    if _hangs(state, seen):
+        return replace(state, since=state.since + seen.seconds), Decision(limit)
+    other = _other_mix(state, seen)
     state = _smoothed(state, seen)
     if not seen.waiting and seen.queued < 0.5:
         return _quiet(state, seen, limit)
-    if state.lag >= LAG:
-        return state, Decision(
-            limit,
-            f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late",
-            "client_busy",
+    if state.lag < LAG:
+        return _judged(state, seen, limit, cap, other=other, settled=settled)
+    state, decision = _judged(state, seen, limit, limit, other=other, settled=settled)
+    if decision.limit < limit:
+        return state, decision
+    late = f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late"
+    return state, Decision(limit, late, "client_busy")
+
+
+def _judged(
+    state: State, seen: Observation, limit: int, cap: int, *, other: bool, settled: bool
+) -> tuple[State, Decision]:
+    """There is a queue, and nothing is in the way of judging it."""
+    if other or (settled and _changed(state, seen)):
+        state = replace(
+            state,
+            evidence=Evidence(),
+            count=0.0,
+            counted=0.0,
+            last=0.0,
+            drift=(0.0, 0.0),
+            since=0.0,
+            before=(0, 0.0),
+        )
+        if other:
+            state = replace(state, share=_share(seen))
+        return state, _unproven(seen, limit, cap) or Decision(
+            limit, "another workload than before", "changed"
         )
     if not settled:
-        return state, Decision(limit)
-    if _changed(state, seen):
-        state = replace(
-            state, evidence=Evidence(), count=0.0, counted=0.0, drift=0.0, since=0.0, before=(0, 0.0)
-        )
-        return state, Decision(limit, "another workload than before", "changed")
+        return state, _unproven(seen, limit, cap) or Decision(limit)
     return _search(_counted(state, seen), seen, limit, cap)
+
+
+def _unproven(seen: Observation, limit: int, cap: int) -> Decision | None:
+    """As many more as do not execute, where they are most and it takes long to see what they give."""
+    idle = seen.idle_in_transaction + seen.idle
+    more = min(cap, limit + min(idle, seen.waiting))
+    if idle <= seen.executing or seen.busy < 0.8 * limit or more <= limit:
+        return None
+    return Decision(more, f"{idle} of those in use do not execute", "idle_transactions")
 
 
 def _silent(state: State, seen: Observation) -> bool:
     """Nothing came back though much was due, and what executes has been for far longer than usual."""
-    if seen.returned or not seen.busy:
+    if seen.returned or not seen.busy or _share(seen) < 0.5:
         return False
     return state.rate * seen.seconds >= 4 or seen.oldest > max(1.0, 5 * state.hold)
 
@@ -199,7 +235,7 @@ def _silent(state: State, seen: Observation) -> bool:
 def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) -> tuple[State, Decision]:
     if not silent:
         back = min(cap, max(limit, state.unstalled))
-        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=0.0)
+        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=(0.0, 0.0))
         return state, Decision(back, "connections come back again", "recovered" if back > limit else "")
     lasted = state.stalled + seen.seconds
     state = replace(state, stalled=lasted, unstalled=state.unstalled or limit)
@@ -208,8 +244,7 @@ def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) 
 
 
 def _smoothed(state: State, seen: Observation) -> State:
-    now = seen.executing + seen.idle_in_transaction + seen.idle
-    share = seen.executing / now if now else 1.0
+    share = _share(seen)
     rate = seen.returned / seen.seconds
     hold = seen.held / seen.returned if seen.returned else max(state.hold, seen.oldest)
     fresh = 0.4 if state.rate else 1.0
@@ -226,27 +261,48 @@ def _smoothed(state: State, seen: Observation) -> State:
 def _quiet(state: State, seen: Observation, limit: int) -> tuple[State, Decision]:
     """Shrinks by at most 20 % a look, to the peak and room for what arrives by chance (twice the root of it)."""
     enough = ceil(seen.peak + 2 * sqrt(seen.peak)) + 1
-    state = replace(state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, before=(0, 0.0))
+    state = replace(
+        state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, last=0.0, before=(0, 0.0)
+    )
+    state = replace(state, evidence=state.evidence.faded(0.5 ** (seen.seconds / QUIET_MEMORY)))
     if enough >= limit:
         return state, Decision(limit)
     fewer = max(1, enough, int(limit * 0.8))
     return state, Decision(fewer, f"no queue, {seen.peak} in use at most", "quiet" if fewer < limit else "")
 
 
-def _changed(state: State, seen: Observation) -> bool:
-    """Whether so many transactions are not what this limit gave until now."""
+def _hangs(state: State, seen: Observation) -> bool:
+    """Whether a stall may have begun within this look, which then tells nothing."""
+    due = state.rate * seen.seconds
+    return due >= 4 and seen.returned < 0.6 * due and seen.oldest > max(4 * state.hold, 0.4 * seen.seconds)
+
+
+def _share(seen: Observation) -> float:
+    """Of the connections in use, those that execute: all, where the driver does not tell."""
     now = seen.executing + seen.idle_in_transaction + seen.idle
-    if now >= 8 and abs(seen.executing / now - state.share) > 0.35:
-        return True
-    if not state.counted:
-        return False
-    return abs(_deviation(state, seen)) > 5 or abs(state.drift) > 2.2
+    return seen.executing / now if now else 1.0
+
+
+def _other_mix(state: State, seen: Observation) -> bool:
+    """Whether so many that execute are not chance, were their share the one of late."""
+    now = seen.executing + seen.idle_in_transaction + seen.idle
+    share = min(0.95, max(0.05, state.share))
+    return now >= 4 and abs(seen.executing - now * state.share) > 5 * sqrt(now * share * (1 - share) + 1)
+
+
+def _changed(state: State, seen: Observation) -> bool:
+    """Whether so many transactions are not what this limit gave until now, or what any likely shape has for it."""
+    if state.counted:
+        return abs(_deviation(state, seen)) > 5 or max(state.drift) > 5
+    return (
+        state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
+    )
 
 
 def _deviation(state: State, seen: Observation) -> float:
     """Of the count, in standard deviations."""
     expected = max(1.0, state.count / state.counted * seen.seconds)
-    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.1 * expected) ** 2
+    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.05 * expected) ** 2
     return (seen.returned - expected) / sqrt(variance)
 
 
@@ -254,24 +310,28 @@ def _counted(state: State, seen: Observation) -> State:
     """With this look as evidence."""
     scatter, drift = state.scatter, state.drift
     if state.counted:
-        expected = max(1.0, state.count / state.counted * seen.seconds)
-        ratio = (seen.returned - expected) ** 2 / expected / (1 + seen.seconds / state.counted)
-        scatter = min(20.0, max(0.7, scatter + 0.15 * (min(ratio, 20.0) - scatter)))
-        drift = 0.7 * drift + 0.5 * _deviation(state, seen)
+        off = _deviation(state, seen)
+        drift = (max(0.0, drift[0] + off - 0.5), max(0.0, drift[1] - off - 0.5))
+    if state.counted and state.last:
+        # Of two looks in a row, so that a change of the level is no scatter.
+        step = seen.returned - state.last * seen.seconds
+        ratio = step * step / 2 / max(1.0, state.count / state.counted * seen.seconds)
+        scatter = min(10.0, max(0.7, scatter + 0.1 * (min(ratio, 4 * scatter) - scatter)))
     kept = 0.5 ** (seen.seconds / MEMORY)
     return replace(
         state,
         scatter=scatter,
+        last=seen.returned / seen.seconds,
         drift=drift,
-        count=state.count * kept + seen.returned,
-        counted=state.counted * kept + seen.seconds,
+        count=state.count + seen.returned,
+        counted=state.counted + seen.seconds,
         evidence=state.evidence.plus(seen.busy * state.share, seen.returned, seen.seconds, kept),
     )
 
 
 def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
     top = min(cap, max(limit, ceil(seen.busy) + seen.waiting))
-    weight = 1 / (state.scatter * max(1.0, state.hold / TICK))
+    weight = 1 / (state.scatter * max(1.0, (1 - state.share) * state.hold / TICK))
     chosen = choose(state.evidence, weight, ladder(top, limit), limit, state.share, state.rate * TICK)
     state = replace(state, proven=max(16, chosen.limit))
     return replace(state, before=(0, 0.0)), _said(state, seen, limit, chosen)

@@ -33,6 +33,11 @@ class Metrics:
         `idle_in_transaction_ns`, sampled.
         """
 
+    def clear(self) -> None:
+        """Start empty, as a forked child does."""
+        self.pool.clear()
+        self.sites.clear()
+
     def counts(self) -> Counter[str]:
         """A copy; a thread may be writing."""
         return Counter(self.pool.copy())

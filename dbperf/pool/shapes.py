@@ -52,6 +52,31 @@ class Evidence:
             tuple(total * kept + s * seconds for total, s in zip(self.exposure, seen, strict=True)),
         )
 
+    def faded(self, kept: float) -> Evidence:
+        """With only the share `kept` of what was seen; none when that is next to nothing."""
+        if self.count * kept < 1:
+            return Evidence()
+        return Evidence(
+            self.count * kept,
+            tuple(total * kept for total in self.logs),
+            tuple(total * kept for total in self.exposure),
+        )
+
+    def surprise(self, running: float, count: float, seconds: float, weight: float) -> float:
+        """By how many standard deviations `count` differs from what the nearest of the likely shapes expects."""
+        if not self.count:
+            return 0.0
+        likely = {shape for shape, _ in self.likely(weight)}
+        found = inf
+        for shape, exposure in zip(SHAPES, self.exposure, strict=True):
+            if shape in likely:
+                expected = max(1.0, self.count / exposure * throughput(shape, max(running, 0.1)) * seconds)
+                scatter = sqrt(
+                    expected * (1 / weight) * (1 + seconds * expected / self.count) + (0.2 * expected) ** 2
+                )
+                found = min(found, abs(count - expected) / scatter)
+        return found
+
     def likely(self, weight: float) -> list[tuple[tuple[float, float], float]]:
         """The shapes that are likely, with probabilities. A count weighs `weight`: less than 1 as counts scatter more."""
         if not self.count:

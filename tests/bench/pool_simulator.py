@@ -20,7 +20,7 @@ from statistics import median
 
 from pool_database import CAP, KINDS, SLOT, Policy, Regime, Simulation, Trace
 
-from dbperf.pool.controller import State, decide, Observation
+from dbperf.pool.controller import Observation, State, decide
 
 SIZES = (2, 4, 8, 16, 24, 32, 48, 64, 80)
 START = 16
@@ -87,7 +87,11 @@ def regimes(
 ) -> list[Regime]:
     r = random.Random(seed)
     chosen = r.sample(kinds, min(count, len(kinds)))
-    return [kind(r) for kind in chosen]
+    return [_whole_slots(kind(r)) for kind in chosen]
+
+
+def _whole_slots(regime: Regime) -> Regime:
+    return replace(regime, seconds=round(regime.seconds / SLOT) * SLOT)
 
 
 def fixed(chain: list[Regime], seed: int, size: int) -> Trace:

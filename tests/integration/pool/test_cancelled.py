@@ -148,7 +148,6 @@ def nothing_is_out(pool: Any) -> bool:
     return not (pool.checkedout() or line.connecting or line.waiters or pool._out)
 
 
-@pytest.mark.xfail(reason="what a ping was interrupted on stays open, in a spare place", strict=False)
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_whatever_is_interrupted_leaks_nothing(server: Server, database: str, driver: str) -> None:
     seed = random.randrange(2**32)
