@@ -64,8 +64,6 @@ SUITES = {
             chosen=(
                 "test/engine/test_pool.py",
                 "test/engine/test_reconnect.py",
-                "test/engine/test_logging.py",
-                "test/engine/test_transaction.py",
                 "test/ext/asyncio/test_engine.py",
                 "test/ext/asyncio/test_cancellation.py",
             ),
