@@ -51,6 +51,7 @@ class AdaptivePool(Pool):
     - `adaptive`: False for a pool of one size, its cap.
     """
 
+    _sqla_logger_namespace = "sqlalchemy.pool.AdaptivePool"  # below the name that users know
     _is_asyncio = False
     _ways: ClassVar[Ways] = OF_THREADS
 
@@ -148,7 +149,7 @@ class AdaptivePool(Pool):
             try:
                 if self._ready.by(record, until):
                     return record
-            except BaseException:  # in the middle of a ping: what it would answer next is anybody's guess
+            except BaseException:
                 try:
                     self._ready.close(record)
                 finally:
@@ -183,7 +184,7 @@ class AdaptivePool(Pool):
     def _connect(self, until: float, record: Any = None) -> Any:
         line = self._line
         if record is None:
-            record = line.spare.pop() if line.spare else _ConnectionRecord(self, connect=False)
+            record = line.place() or _ConnectionRecord(self, connect=False)
         try:
             self._ready.connect(record, until)
         except BaseException as error:
@@ -204,7 +205,7 @@ class AdaptivePool(Pool):
         now, line = monotonic(), self._line
         holder = self._out.pop(record, None)
         if holder is None:  # of a parent process
-            self._ready.close(record)
+            forks.keep(record)
             return
         if self._leaks.open:
             self._leaks.returned(record, holder, now)
@@ -270,6 +271,9 @@ class AdaptivePool(Pool):
 
     def dispose(self) -> None:
         until = monotonic() + _GOODBYE
+        self._line.keep = (
+            0  # what is in use now is closed when it comes back, instead of being forgotten here
+        )
         for record in self._line.empty():
             self._ready.close(record, max(until - monotonic(), 0.0))
         self.logger.info("Pool disposed. %s", self.status())
@@ -299,10 +303,15 @@ class AdaptivePool(Pool):
     def forked(self) -> list[Any]:
         """Start empty in a forked child. Returns what is the parent's: it must not even be closed here."""
         inherited = [*self._line.idle, *self._out]
+        record: Any
+        for record in self._out:
+            # Else the collector would have SQLAlchemy roll back, on the parent's socket.
+            if record.fairy_ref is not None and (fairy := record.fairy_ref()) is not None:
+                fairy._finalizer.detach()
         self._start()
         self.metrics.pool.clear()
         self.metrics.sites.clear()
-        return [record.dbapi_connection for record in inherited]
+        return inherited
 
 
 class AsyncAdaptivePool(AdaptivePool):

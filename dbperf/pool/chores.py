@@ -26,15 +26,19 @@ class Chores:
         self._pool, self._max_idle = pool, max_idle
         self.share: int | None = None
         self._ask_at = 0.0 if ask else float("inf")
-        self._running = False
+        self._running = self._stopped = False
         self._registered: tuple[Any, Any] = None, None
         """The place and the connection that holds the pool's lock."""
 
     def start(self) -> None:
         """Run what is due, beside the caller; never twice at once."""
-        if not self._running and (self._may_ask() or any(True for _ in self._due())):
+        if not self._running and not self._stopped and (self._may_ask() or any(True for _ in self._due())):
             self._running = True
             self._pool._ways.keeper.beside(self.run)
+
+    def stop(self) -> None:
+        """Do no more, and keep nothing: the pool is disposed of, and nobody would close what is kept in it."""
+        self._stopped = True
 
     def pause(self) -> float | None:
         """Seconds until something may be due in a pool that is not used; None: never."""
@@ -90,10 +94,10 @@ class Chores:
 
     def _put_back(self, record: Any, why: str) -> None:
         pool = self._pool
-        if not why:
+        if not why and not self._stopped:
             pool._line.unborrow(record)
             return
-        pool.metrics.pool[f"retired.{why}"] += 1
+        pool.metrics.pool[f"retired.{why or 'surplus'}"] += 1
         try:
             pool._ready.close(record)
         finally:
@@ -109,8 +113,12 @@ class Chores:
             ours, one = self._registered
             registered = ours is not None and ours.dbapi_connection is one
             self.share = fleet.share(connection, record.driver_connection, registered=registered)
-            pool._dialect.do_rollback(connection)
+            connection.rollback()
             if not registered:
                 self._registered = record, connection
         finally:
-            type(pool)._do_return_conn(pool, record)
+            try:
+                if self._stopped:
+                    pool._ready.close(record)
+            finally:
+                type(pool)._do_return_conn(pool, record)

@@ -13,12 +13,17 @@ class _Forks(Protocol):
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _inherited: list[Any] = []
-"""Connections of the parent, kept: a driver's destructor might say goodbye to the server in its name."""
+"""What holds connections of the parent, kept: a driver's destructor might say goodbye to the server in its name."""
 
 
 def watch(pool: _Forks) -> None:
     """Have a pool start empty in children."""
     _pools.add(pool)
+
+
+def keep(record: Any) -> None:
+    """Keep what is the parent's out of everybody's way."""
+    _inherited.append(record)
 
 
 def _forked() -> None:

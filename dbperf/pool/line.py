@@ -136,6 +136,11 @@ class Line:
             self.connecting += 1
             return True
 
+    def place(self) -> Record | None:
+        """A place whose connection was closed, to open another in."""
+        with self.lock:
+            return self.spare.pop() if self.spare else None
+
     def connected(self) -> None:
         """What the permit was granted for without a connection has one now."""
         with self.lock:

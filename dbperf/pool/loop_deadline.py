@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 from time import monotonic
+from traceback import clear_frames
 from typing import Any, Self, TypeVar
 
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -32,6 +33,10 @@ async def _within(deadline: float, call: Callable[[], T]) -> T:
     except TimeoutError:
         if limit.expired():
             raise DeadlineExceeded("not connected by the deadline") from None
+        raise
+    except BaseException as error:
+        # psycopg's half-open connection is in a frame that a cycle of SQLAlchemy's greenlet keeps.
+        clear_frames(error.__traceback__)
         raise
 
 

@@ -90,6 +90,12 @@ class Ready:
             record.get_connection()
         except DeadlineExceeded as late:
             raise exc.TimeoutError(f"no connection: {late}", code="3o7r") from late
+        except Exception as cut_off:
+            guard = record.__dict__.get("_dbperf_guard")
+            if guard is None or not guard.fired:
+                raise
+            what = 'a listener to "connect" was not over by the deadline'
+            raise exc.TimeoutError(f"no connection: {what}", code="3o7r") from cut_off
         finally:
             del record._dbperf_until
             if (guard := record.__dict__.pop("_dbperf_guard", None)) is not None:

@@ -63,8 +63,6 @@ SUITES = {
             asynchronous=True,
             chosen=(
                 "test/engine/test_pool.py",
-                "test/engine/test_reconnect.py",
-                "test/ext/asyncio/test_engine.py",
                 "test/ext/asyncio/test_cancellation.py",
             ),
             only_chosen=True,

@@ -192,7 +192,6 @@ def test_whatever_is_interrupted_leaks_nothing(server: Server, database: str, dr
     asyncio.run(run())
 
 
-@pytest.mark.xfail(reason="psycopg's is kept in a cycle of SQLAlchemy's until collected", strict=True)
 def test_a_connect_that_is_cancelled_is_closed_at_once(server: Server, database: str) -> None:
     async def run() -> None:
         engine = create_async_engine(
@@ -265,7 +264,6 @@ def test_checkouts_of_threads_that_time_out_leak_nothing(
         assert {each.scalar(sa.text("SELECT 1")) for each in (one, other)} == {1}
 
 
-@pytest.mark.xfail(reason="the driver's OperationalError comes through", strict=True)
 def test_a_listener_that_is_cut_off_at_the_deadline_is_a_timeout(engine_of: Callable[..., sa.Engine]) -> None:
     engine = engine_of(pool_size=1, max_overflow=0, pool_timeout=20)
     engine.connect().close()

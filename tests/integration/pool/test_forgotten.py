@@ -128,9 +128,6 @@ assert (engine.pool.checkedout(), engine.pool.checkedin()) == (0, 2)
 """
 
 
-@pytest.mark.xfail(
-    reason="SQLAlchemy's finalizer rolls back, and we close, on the parent's socket", strict=True
-)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_has_all_permits_and_its_parent_keeps_its_own(psycopg_url: str) -> None:
     done = subprocess.run([sys.executable, "-c", FORK, psycopg_url], capture_output=True, text=True)
