@@ -55,6 +55,9 @@ class Chores:
             _LOG.info("a chore failed: %s", type(failure).__name__)
         finally:
             self._running = False
+            if self._stopped:
+                for record in self._pool._line.empty():
+                    self._pool._ready.close(record)
 
     def _may_ask(self) -> bool:
         return monotonic() >= self._ask_at and self._is_postgresql()
@@ -94,10 +97,10 @@ class Chores:
 
     def _put_back(self, record: Any, why: str) -> None:
         pool = self._pool
-        if not why and not self._stopped:
+        if not why:
             pool._line.unborrow(record)
             return
-        pool.metrics.pool[f"retired.{why or 'surplus'}"] += 1
+        pool.metrics.pool[f"retired.{why}"] += 1
         try:
             pool._ready.close(record)
         finally:
@@ -117,8 +120,4 @@ class Chores:
             if not registered:
                 self._registered = record, connection
         finally:
-            try:
-                if self._stopped:
-                    pool._ready.close(record)
-            finally:
-                type(pool)._do_return_conn(pool, record)
+            type(pool)._do_return_conn(pool, record)
