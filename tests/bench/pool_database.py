@@ -125,7 +125,7 @@ class Simulation:
     """One run of chained regimes under one policy."""
 
     def __init__(self, regimes: list[Regime], seed: int, policy: Policy, limit: int, looks: bool = True) -> None:
-        self.random = random.Random(seed)
+        self.seed = seed
         self.regimes = regimes
         self.policy = policy
         self.limit = limit
@@ -134,6 +134,7 @@ class Simulation:
         self.events: list[tuple[float, int, int, int]] = []
         self.order = 0
         count = max(r.clients for r in regimes)
+        self.randoms: list[random.Random] = []
         self.state = [NOT] * count
         self.since = [0.0] * count
         self.steps: list[list[tuple[str, float]]] = [[] for _ in range(count)]
@@ -165,8 +166,9 @@ class Simulation:
         self.order += 1
         heappush(self.events, (when, self.order, what, who))
 
-    def drawn(self, mean: float, sigma: float) -> float:
-        return mean * exp(self.random.gauss(0, sigma) - sigma * sigma / 2) if mean > 0 else 0.0
+    @staticmethod
+    def drawn(r: random.Random, mean: float, sigma: float) -> float:
+        return mean * exp(r.gauss(0, sigma) - sigma * sigma / 2) if mean > 0 else 0.0
 
     # Clients and their loop
 
@@ -176,18 +178,18 @@ class Simulation:
 
     def think(self, who: int) -> None:
         think = self.regime.think
-        self.at(self.now + (self.random.expovariate(1 / think) if think else 0.0), THINK, who)
+        self.at(self.now + (self.randoms[who].expovariate(1 / think) if think else 0.0), THINK, who)
 
-    def plan(self) -> list[tuple[str, float]]:
+    def plan(self, who: int) -> list[tuple[str, float]]:
         """The steps of one transaction, last first."""
-        r = self.regime
-        io, cpu = self.drawn(r.io, r.spread), self.drawn(r.cpu, r.spread)
+        r, random = self.regime, self.randoms[who]
+        io, cpu = self.drawn(random, r.io, r.spread), self.drawn(random, r.cpu, r.spread)
         steps = [("io", io / 2), ("cpu", cpu / 2), ("client", 0.0)]
-        if self.random.random() < r.hot:
-            steps.append(("lock", float(self.random.randrange(r.rows))))
+        if random.random() < r.hot:
+            steps.append(("lock", float(random.randrange(r.rows))))
         steps += [("io", io / 2), ("cpu", cpu / 2)]
-        if r.long and self.random.random() < r.long:
-            steps = [*steps[-2:], ("gap", self.drawn(r.open_for, 0.5)), *steps[:2]]
+        if r.long and random.random() < r.long:
+            steps = [*steps[-2:], ("gap", self.drawn(random, r.open_for, 0.5)), *steps[:2]]
         return steps[::-1]
 
     # The pool
@@ -212,7 +214,7 @@ class Simulation:
         self.in_use.add(who)
         self.peak = max(self.peak, len(self.in_use))
         self.since[who] = self.now
-        self.steps[who] = self.plan()
+        self.steps[who] = self.plan(who)
         self.step(who)
 
     def finish(self, who: int) -> None:
@@ -332,6 +334,8 @@ class Simulation:
         if self.work:
             self.advance()
         self.regime = regime = self.regimes[index]
+        # Each client draws the same in a phase, whatever the limit was and is: sizes differ by what they do alone.
+        self.randoms = [random.Random((self.seed * 100 + index) * 1000 + who) for who in range(len(self.state))]
         self.stall_from = self.now + regime.stall_at if regime.stall_for else -1.0
         self.stall_to = -1.0
         if regime.stall_for:
