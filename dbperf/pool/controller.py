@@ -7,7 +7,7 @@ appears. It knows no clock, no thread and no database, so tests and simulators d
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import ceil, sqrt
+from math import ceil, exp, sqrt
 
 from dbperf.pool.shapes import Choice, Evidence, choose, ladder
 
@@ -79,6 +79,14 @@ KINDS = (
 
 MEMORY = 12.0
 """Seconds after which what was seen counts half."""
+DOUBT = 40.0
+"""Seconds at one limit after which the odds that the workload has become another unnoticed are 1 - 1/e: at one limit
+a database that is busy and one that is far away may give the very same throughput."""
+RECENT = 3.0
+"""Seconds of the present that a trial compares with, and the share of what was seen before that still counts then."""
+OUTDATED = 0.05
+ENOUGH = 30.0
+"""Transactions that tell two limits apart, were they to scatter as by chance alone."""
 QUIET_MEMORY = 2.0
 """The same while there is no queue: the next burst may be of anything."""
 STALL_LIMIT = 8
@@ -114,6 +122,8 @@ class State:
     """How long the limit has been what it is."""
     before: tuple[int, float] = (0, 0.0)
     """The limit before the present one and the rate there, until judged; 0 when there is nothing to judge."""
+    trial: float = 0.0
+    """Seconds that the present limit is to be seen at, as it was chosen to learn; 0 when it was not."""
     proven: int = 16
     """What a queue may have at once: the last limit that demand was served with."""
     stalled: float = 0.0
@@ -178,7 +188,9 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
         return replace(state, since=state.since + seen.seconds), Decision(limit)
     other = _other_mix(state, seen)
     state = _smoothed(state, seen)
-    if not seen.waiting and seen.queued < 0.5:
+    # Without a queue, clients that are all in the database may still be more than it can serve well.
+    crowded = seen.busy >= max(12.0, 0.7 * limit) and state.share > 0.7
+    if not seen.waiting and seen.queued < 0.5 and not crowded:
         return _quiet(state, seen, limit)
     if state.lag >= LAG:
         return state, Decision(limit, f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late", "client_busy")
@@ -248,6 +260,8 @@ def _quiet(state: State, seen: Observation, limit: int) -> tuple[State, Decision
 def _hangs(state: State, seen: Observation) -> bool:
     """Whether a stall may have begun within this look, which then tells nothing."""
     due = state.rate * seen.seconds
+    if seen.returned >= 4 and seen.oldest < 2 * seen.held / seen.returned:
+        return False
     return due >= 4 and seen.returned < 0.6 * due and seen.oldest > max(4 * state.hold, 0.4 * seen.seconds)
 
 
@@ -304,8 +318,19 @@ def _counted(state: State, seen: Observation) -> State:
 def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
     top = min(cap, max(limit, ceil(seen.busy) + seen.waiting))
     weight = 1 / (state.scatter * max(1.0, (1 - state.share) * state.hold / TICK))
-    chosen = choose(state.evidence, weight, ladder(top, limit), limit, state.share, state.rate * TICK)
-    state = replace(state, proven=max(16, chosen.limit))
+    doubt = 1 - exp(-state.since / DOUBT)
+    likely = state.evidence.likely(weight, doubt)
+    # As long as it takes to count enough, but a clear loss ends it.
+    trial = min(6 * TICK, max(TICK, ENOUGH / max(1.0, state.rate * weight)))
+    chosen = choose(likely, weight, ladder(top, limit), limit, state.share, state.rate * trial, trial / TICK)
+    if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
+        return state, Decision(limit)
+    if chosen.trial and state.since > DOUBT / 10:
+        # What other limits gave is to be seen anew, or it would outweigh what the trial says.
+        seconds = min(state.counted, RECENT)
+        here = Evidence().plus(seen.busy * state.share, state.rate * seconds, seconds, 1.0)
+        state = replace(state, evidence=state.evidence.faded(OUTDATED).with_(here))
+    state = replace(state, proven=max(16, chosen.limit), trial=trial if chosen.trial else 0.0)
     return replace(state, before=(0, 0.0)), _said(state, seen, limit, chosen)
 
 

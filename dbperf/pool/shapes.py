@@ -10,7 +10,8 @@ which limit is worth trying because it would tell those apart that disagree on t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf, log, log1p, sqrt
+from collections.abc import Sequence
+from math import exp, inf, log, sqrt
 
 KNEES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0, inf)
 """Concurrency beyond which more gives little."""
@@ -20,10 +21,10 @@ SHAPES = tuple((knee, fall) for knee in KNEES for fall in FALLS if knee < inf or
 _PRIOR = tuple(0.0 if knee < inf else log(3.0) for knee, _ in SHAPES)
 
 HORIZON = 24.0
-"""Ticks over which what a trial teaches must pay for what it costs."""
-TRIAL = 2.0
-"""Ticks that a trial takes, with the way there and back."""
-FEW = 0.01
+"""Ticks over which what a trial teaches must pay for what it costs, for each tick that it takes beyond the first too."""
+AROUND = 1.0
+"""Ticks that the way to a trial and back takes."""
+FEW = 0.005
 """Shapes less likely than this are not thought about."""
 
 
@@ -60,6 +61,14 @@ class Evidence:
             self.count * kept, tuple(total * kept for total in self.logs), tuple(total * kept for total in self.exposure)
         )
 
+    def with_(self, other: Evidence) -> Evidence:
+        """Both."""
+        return Evidence(
+            self.count + other.count,
+            tuple(a + b for a, b in zip(self.logs, other.logs, strict=True)),
+            tuple(a + b for a, b in zip(self.exposure, other.exposure, strict=True)),
+        )
+
     def surprise(self, running: float, count: float, seconds: float, weight: float) -> float:
         """By how many standard deviations `count` differs from what the nearest of the likely shapes expects."""
         if not self.count:
@@ -73,19 +82,30 @@ class Evidence:
                 found = min(found, abs(count - expected) / scatter)
         return found
 
-    def likely(self, weight: float) -> list[tuple[tuple[float, float], float]]:
-        """The shapes that are likely, with probabilities. A count weighs `weight`: less than 1 as counts scatter more."""
-        if not self.count:
-            logs = list(_PRIOR)
-        else:
+    def likely(self, weight: float, doubt: float = 0.0) -> list[tuple[tuple[float, float], float]]:
+        """The shapes that are likely, with probabilities. A count weighs `weight`: less than 1 as counts scatter more.
+
+        `doubt` is the probability that nothing of what was seen holds any more.
+        """
+        logs = list(_PRIOR)
+        if self.count:
             pairs = zip(_PRIOR, self.logs, self.exposure, strict=True)
             logs = [prior + weight * (total - self.count * log(seen)) for prior, total, seen in pairs]
-        most = max(logs)
-        found = [(shape, exp(value - most)) for shape, value in zip(SHAPES, logs, strict=True)]
-        total = sum(p for _, p in found)
+        seen, before = _normal(logs), _normal(_PRIOR)
+        mixed = [(1 - doubt) * p + doubt * q for p, q in zip(seen, before, strict=True)]
+        found = list(zip(SHAPES, mixed, strict=True))
+        total = sum(mixed)
         kept = [(shape, p / total) for shape, p in found if p >= FEW * total]
         total = sum(p for _, p in kept)
         return [(shape, p / total) for shape, p in kept]
+
+
+def _normal(logs: Sequence[float]) -> list[float]:
+    """Probabilities of their logarithms."""
+    most = max(logs)
+    found = [exp(value - most) for value in logs]
+    total = sum(found)
+    return [p / total for p in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +115,8 @@ class Choice:
     limit: int
     worth: float
     trial: bool
+    worth_now: float
+    """The same of the present limit."""
 
 
 def ladder(top: int, also: int) -> list[int]:
@@ -108,14 +130,13 @@ def ladder(top: int, also: int) -> list[int]:
 
 
 def choose(
-    evidence: Evidence, weight: float, limits: list[int], limit: int, share: float, expected: float
-) -> Choice:
+    likely: list[tuple[tuple[float, float], float]], weight: float, limits: list[int], limit: int, share: float, expected: float, ticks: float = 1.0,
+) -> Choice:  # fmt: skip
     """The best of `limits`, given that `share` of the connections in use execute.
 
-    `limit` is the present one and `expected` the transactions a tick there: they tell how well a trial
-    could be told from it.
+    `limit` is the present one, `expected` the transactions there while a trial of `ticks` lasts: they say how well
+    a trial could be told from it.
     """
-    likely = evidence.likely(weight)
     probabilities = [p for _, p in likely]
     rates = [[throughput(shape, max(share * each, 0.1)) for each in limits] for shape, _ in likely]
     worths = [[rate / max(row) for rate in row] for row in rates]
@@ -126,16 +147,17 @@ def choose(
     best = next(i for i, mean in enumerate(means) if mean >= means[best] - 0.01)
     if means[now] >= means[best] - 0.015:
         best = now
-    chosen, most = best, HORIZON * means[best]
-    if evidence.count and means[best] < 0.985:
+    horizon = max(HORIZON, 8 * (ticks + AROUND))
+    chosen, most = best, horizon * means[best]
+    if expected and means[best] < 0.985:
         for i in range(len(limits)):
             if i == now or not 0.2 <= limits[i] / limit <= 5:
                 continue
             learned = _learned(rates, worths, probabilities, now, i, expected, weight)
-            score = TRIAL * means[i] + (HORIZON - TRIAL) * learned
-            if score > most + 0.02 * HORIZON:
+            score = (ticks + AROUND) * means[i] + (horizon - ticks - AROUND) * learned
+            if score > most + 0.02 * horizon:
                 chosen, most = i, score
-    return Choice(limits[chosen], means[chosen], chosen != best)
+    return Choice(limits[chosen], means[chosen], chosen != best, means[now])
 
 
 def _means(worths: list[list[float]], probabilities: list[float]) -> list[float]:
@@ -150,7 +172,7 @@ def _learned(
     ratios = [log(row[tried] / row[now]) for row in rates]
     total = 0.0
     for true, p in zip(ratios, probabilities, strict=True):
-        count = max(1.0, expected * TRIAL / 2)
+        count = max(1.0, expected)
         variance = (1 / count + exp(-min(true, 3.0)) / count) / weight
         after = [q * exp(-((ratio - true) ** 2) / (2 * variance)) for ratio, q in zip(ratios, probabilities, strict=True)]
         norm = sum(after)
