@@ -118,6 +118,10 @@ class State:
     rate: float = 0.0
     """Transactions a second of late."""
     lag: float = 0.0
+    crowd: float = 0.0
+    """Those that use or wait for a connection, smoothed."""
+    doubt: float = 0.0
+    """Probability that the workload has become another unnoticed, since the limit last was chosen anew."""
     since: float = 0.0
     """How long the limit has been what it is."""
     before: tuple[int, float] = (0, 0.0)
@@ -194,6 +198,10 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
         return _quiet(state, seen, limit)
     if state.lag >= LAG:
         return state, Decision(limit, f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late", "client_busy")
+    if settled and state.counted:
+        off = _deviation(state, seen)
+        above, below = state.drift
+        state = replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
     if other or (settled and _changed(state, seen)):
         state = replace(state, evidence=Evidence(), count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), since=0.0, before=(0, 0.0))
         if other:
@@ -201,6 +209,8 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
         return state, _unproven(seen, limit, cap) or Decision(limit, "another workload than before", "changed")
     if not settled:
         return state, _unproven(seen, limit, cap) or Decision(limit)
+    if state.counted and abs(_deviation(state, seen)) > 2.5:
+        return state, Decision(limit)  # the next look says whether this was chance
     return _search(_counted(state, seen), seen, limit, cap)
 
 
@@ -236,12 +246,18 @@ def _smoothed(state: State, seen: Observation) -> State:
     rate = seen.returned / seen.seconds
     hold = seen.held / seen.returned if seen.returned else max(state.hold, seen.oldest)
     fresh = 0.4 if state.rate else 1.0
+    crowd = seen.busy + seen.waiting
+    doubt = 1 - (1 - state.doubt) * exp(-seen.seconds / DOUBT)
+    if abs(crowd - state.crowd) > max(8.0, 0.3 * state.crowd):
+        doubt = max(0.5, doubt)
     return replace(
         state,
         share=state.share + fresh * (share - state.share),
         rate=state.rate + fresh * (rate - state.rate),
         hold=state.hold + fresh * (hold - state.hold),
         lag=state.lag + 0.5 * (seen.lag - state.lag),
+        crowd=state.crowd + 0.5 * fresh * (crowd - state.crowd) if state.crowd else crowd,
+        doubt=doubt,
         since=state.since + seen.seconds,
     )
 
@@ -294,10 +310,7 @@ def _deviation(state: State, seen: Observation) -> float:
 
 def _counted(state: State, seen: Observation) -> State:
     """With this look as evidence."""
-    scatter, drift = state.scatter, state.drift
-    if state.counted:
-        off = _deviation(state, seen)
-        drift = (max(0.0, drift[0] + off - 0.5), max(0.0, drift[1] - off - 0.5))
+    scatter = state.scatter
     if state.counted and state.last:
         # Of two looks in a row, so that a change of the level is no scatter.
         step = seen.returned - state.last * seen.seconds
@@ -308,7 +321,6 @@ def _counted(state: State, seen: Observation) -> State:
         state,
         scatter=scatter,
         last=seen.returned / seen.seconds,
-        drift=drift,
         count=state.count + seen.returned,
         counted=state.counted + seen.seconds,
         evidence=state.evidence.plus(seen.busy * state.share, seen.returned, seen.seconds, kept),
@@ -318,18 +330,19 @@ def _counted(state: State, seen: Observation) -> State:
 def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[State, Decision]:
     top = min(cap, max(limit, ceil(seen.busy) + seen.waiting))
     weight = 1 / (state.scatter * max(1.0, (1 - state.share) * state.hold / TICK))
-    doubt = 1 - exp(-state.since / DOUBT)
-    likely = state.evidence.likely(weight, doubt)
+    likely = state.evidence.likely(weight, state.doubt)
     # As long as it takes to count enough, but a clear loss ends it.
     trial = min(6 * TICK, max(TICK, ENOUGH / max(1.0, state.rate * weight)))
     chosen = choose(likely, weight, ladder(top, limit), limit, state.share, state.rate * trial, trial / TICK)
     if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
         return state, Decision(limit)
-    if chosen.trial and state.since > DOUBT / 10:
+    if chosen.trial and state.doubt > 0.1:
         # What other limits gave is to be seen anew, or it would outweigh what the trial says.
         seconds = min(state.counted, RECENT)
         here = Evidence().plus(seen.busy * state.share, state.rate * seconds, seconds, 1.0)
         state = replace(state, evidence=state.evidence.faded(OUTDATED).with_(here))
+    if chosen.limit != limit:
+        state = replace(state, doubt=0.0)
     state = replace(state, proven=max(16, chosen.limit), trial=trial if chosen.trial else 0.0)
     return replace(state, before=(0, 0.0)), _said(state, seen, limit, chosen)
 

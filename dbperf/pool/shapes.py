@@ -155,7 +155,7 @@ def choose(
                 continue
             learned = _learned(rates, worths, probabilities, now, i, expected, weight)
             score = (ticks + AROUND) * means[i] + (horizon - ticks - AROUND) * learned
-            if score > most + 0.02 * horizon:
+            if score > most + 0.01 * horizon:
                 chosen, most = i, score
     return Choice(limits[chosen], means[chosen], chosen != best, means[now])
 
