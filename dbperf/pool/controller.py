@@ -190,7 +190,7 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     settled = state.since + seen.seconds / 2 >= min(state.hold, 6 * TICK) and seen.busy <= 1.3 * limit
     if _hangs(state, seen):
         return replace(state, since=state.since + seen.seconds), Decision(limit)
-    other = _other_mix(state, seen)
+    other, level = _other_mix(state, seen), _ramped(state, seen, limit)
     state = _smoothed(state, seen)
     # Without a queue, clients that are all in the database may still be more than it can serve well.
     crowded = seen.busy >= max(12.0, 0.7 * limit) and state.share > 0.7
@@ -199,19 +199,28 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     if state.lag >= LAG:
         return state, Decision(limit, f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late", "client_busy")
     if settled and state.counted:
-        off = _deviation(state, seen)
+        off = _deviation(state, level)
         above, below = state.drift
         state = replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
-    if other or (settled and _changed(state, seen)):
+    if other or (settled and _changed(state, level)):
         state = replace(state, evidence=Evidence(), count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), since=0.0, before=(0, 0.0))
         if other:
             state = replace(state, share=_share(seen))
         return state, _unproven(seen, limit, cap) or Decision(limit, "another workload than before", "changed")
     if not settled:
         return state, _unproven(seen, limit, cap) or Decision(limit)
-    if state.counted and abs(_deviation(state, seen)) > 2.5:
+    if state.counted and abs(_deviation(state, level)) > 2.5:
         return state, Decision(limit)  # the next look says whether this was chance
-    return _search(_counted(state, seen), seen, limit, cap)
+    return _search(_counted(state, level), seen, limit, cap)
+
+
+def _ramped(state: State, seen: Observation, limit: int) -> Observation:
+    """Without the first mean hold after growth, in which those that were added cannot have come back yet."""
+    before, rate = state.before
+    if state.since or not 0 < before < limit or not rate or state.hold > seen.seconds / 2:
+        return seen
+    returned = max(0, round(seen.returned - rate * state.hold))
+    return replace(seen, seconds=seen.seconds - state.hold, returned=returned)
 
 
 def _unproven(seen: Observation, limit: int, cap: int) -> Decision | None:
