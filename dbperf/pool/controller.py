@@ -152,7 +152,9 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
     if decision.limit != seen.limit:
         moved = (limit, state.rate if state.counted else 0.0)
-        state = replace(state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=moved, early=None)
+        state = replace(
+            state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=moved, early=None
+        )
     if limit < seen.limit and decision.limit == limit:
         decision = Decision(limit, f"the cap is {cap}", "cap")
     return state, decision
@@ -197,16 +199,31 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     if not seen.waiting and seen.queued < 0.5 and not crowded:
         return _quiet(state, seen, limit)
     if state.lag >= LAG:
-        return state, Decision(limit, f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late", "client_busy")
+        return state, Decision(
+            limit,
+            f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late",
+            "client_busy",
+        )
     if settled and state.counted:
         off = _deviation(state, level)
         above, below = state.drift
         state = replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
     if other or (settled and _changed(state, level)):
-        state = replace(state, evidence=Evidence(), count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), since=0.0, before=(0, 0.0))
+        state = replace(
+            state,
+            evidence=Evidence(),
+            count=0.0,
+            counted=0.0,
+            last=0.0,
+            drift=(0.0, 0.0),
+            since=0.0,
+            before=(0, 0.0),
+        )
         if other:
             state = replace(state, share=_share(seen))
-        return state, _unproven(seen, limit, cap) or Decision(limit, "another workload than before", "changed")
+        return state, _unproven(seen, limit, cap) or Decision(
+            limit, "another workload than before", "changed"
+        )
     if not settled:
         return state, _unproven(seen, limit, cap) or Decision(limit)
     if state.counted and abs(_deviation(state, level)) > 2.5:
@@ -274,7 +291,9 @@ def _smoothed(state: State, seen: Observation) -> State:
 def _quiet(state: State, seen: Observation, limit: int) -> tuple[State, Decision]:
     """Shrinks by at most 20 % a look, to the peak and room for what arrives by chance (twice the root of it)."""
     enough = ceil(seen.peak + 2 * sqrt(seen.peak)) + 1
-    state = replace(state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, last=0.0, before=(0, 0.0))
+    state = replace(
+        state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, last=0.0, before=(0, 0.0)
+    )
     state = replace(state, evidence=state.evidence.faded(0.5 ** (seen.seconds / QUIET_MEMORY)))
     if enough >= limit:
         return state, Decision(limit)
@@ -307,7 +326,9 @@ def _changed(state: State, seen: Observation) -> bool:
     """Whether so many transactions are not what this limit gave until now, or what any likely shape has for it."""
     if state.counted:
         return abs(_deviation(state, seen)) > 5 or max(state.drift) > 5
-    return state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
+    return (
+        state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
+    )
 
 
 def _deviation(state: State, seen: Observation) -> float:
@@ -363,9 +384,13 @@ def _said(state: State, seen: Observation, limit: int, chosen: Choice) -> Decisi
         return Decision(chosen.limit, f"what would {chosen.limit} give?", "probe")
     if chosen.limit > limit:
         if state.share < 0.5:
-            return Decision(chosen.limit, f"{1 - state.share:.0%} of those in use do not execute", "idle_transactions")
+            return Decision(
+                chosen.limit, f"{1 - state.share:.0%} of those in use do not execute", "idle_transactions"
+            )
         return Decision(chosen.limit, f"a queue of {seen.waiting}: up to {chosen.limit}", "demand")
     gain = f"{now / rate - 1:+.0%} for {limit} instead of {before}" if before and rate else ""
     if chosen.limit < limit:
         return Decision(chosen.limit, f"{gain or 'fewer give as much'}: down to {chosen.limit}", "no_gain")
-    return Decision(limit, gain and f"{gain}: kept", "pays" if gain and before < limit else "no_gain" if gain else "")
+    return Decision(
+        limit, gain and f"{gain}: kept", "pays" if gain and before < limit else "no_gain" if gain else ""
+    )

@@ -9,8 +9,8 @@ which limit is worth trying because it would tell those apart that disagree on t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import exp, inf, log, sqrt
 
 KNEES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0, inf)
@@ -58,7 +58,9 @@ class Evidence:
         if self.count * kept < 1:
             return Evidence()
         return Evidence(
-            self.count * kept, tuple(total * kept for total in self.logs), tuple(total * kept for total in self.exposure)
+            self.count * kept,
+            tuple(total * kept for total in self.logs),
+            tuple(total * kept for total in self.exposure),
         )
 
     def with_(self, other: Evidence) -> Evidence:
@@ -78,7 +80,9 @@ class Evidence:
         for shape, exposure in zip(SHAPES, self.exposure, strict=True):
             if shape in likely:
                 expected = max(1.0, self.count / exposure * throughput(shape, max(running, 0.1)) * seconds)
-                scatter = sqrt(expected * (1 / weight) * (1 + seconds * expected / self.count) + (0.2 * expected) ** 2)
+                scatter = sqrt(
+                    expected * (1 / weight) * (1 + seconds * expected / self.count) + (0.2 * expected) ** 2
+                )
                 found = min(found, abs(count - expected) / scatter)
         return found
 
@@ -161,7 +165,9 @@ def choose(
 
 
 def _means(worths: list[list[float]], probabilities: list[float]) -> list[float]:
-    return [sum(p * w for p, w in zip(probabilities, column, strict=True)) for column in zip(*worths, strict=True)]
+    return [
+        sum(p * w for p, w in zip(probabilities, column, strict=True)) for column in zip(*worths, strict=True)
+    ]
 
 
 def _learned(
@@ -174,7 +180,10 @@ def _learned(
     for true, p in zip(ratios, probabilities, strict=True):
         count = max(1.0, expected)
         variance = (1 / count + exp(-min(true, 3.0)) / count) / weight
-        after = [q * exp(-((ratio - true) ** 2) / (2 * variance)) for ratio, q in zip(ratios, probabilities, strict=True)]
+        after = [
+            q * exp(-((ratio - true) ** 2) / (2 * variance))
+            for ratio, q in zip(ratios, probabilities, strict=True)
+        ]
         norm = sum(after)
         total += p * max(_means(worths, after)) / norm
     return total

@@ -58,7 +58,9 @@ class Regime:
 
 
 def io_bound(r: random.Random) -> Regime:
-    return Regime("io", r.uniform(8, 20), r.randint(90, 200), r.uniform(0, 0.02), r.uniform(0.02, 0.1), cores=8)
+    return Regime(
+        "io", r.uniform(8, 20), r.randint(90, 200), r.uniform(0, 0.02), r.uniform(0.02, 0.1), cores=8
+    )
 
 
 def contention(r: random.Random) -> Regime:
@@ -81,7 +83,9 @@ def long_transactions(r: random.Random) -> Regime:
 
 
 def light(r: random.Random) -> Regime:
-    return Regime("light", r.uniform(8, 15), r.randint(3, 15), r.uniform(0.05, 0.2), r.uniform(0.005, 0.03), 0.0005)
+    return Regime(
+        "light", r.uniform(8, 15), r.randint(3, 15), r.uniform(0.05, 0.2), r.uniform(0.005, 0.03), 0.0005
+    )
 
 
 def stall(r: random.Random) -> Regime:
@@ -95,7 +99,9 @@ def stall(r: random.Random) -> Regime:
 
 def client_bound(r: random.Random) -> Regime:
     cost = r.uniform(0.001, 0.003)
-    return Regime("client", r.uniform(8, 15), r.randint(64, 200), 0.0, r.uniform(0.005, 0.02), client_cost=cost)
+    return Regime(
+        "client", r.uniform(8, 15), r.randint(64, 200), 0.0, r.uniform(0.005, 0.02), client_cost=cost
+    )
 
 
 def cpu_bound(r: random.Random) -> Regime:
@@ -124,7 +130,9 @@ NOT, EXECUTING, IN_TRANSACTION, IDLE = range(4)
 class Simulation:
     """One run of chained regimes under one policy."""
 
-    def __init__(self, regimes: list[Regime], seed: int, policy: Policy, limit: int, looks: bool = True) -> None:
+    def __init__(
+        self, regimes: list[Regime], seed: int, policy: Policy, limit: int, looks: bool = True
+    ) -> None:
         self.seed = seed
         self.regimes = regimes
         self.policy = policy
@@ -264,7 +272,9 @@ class Simulation:
         r = self.regime
         beyond = max(0, self.active - r.cores)
         self.advance()
-        heappush(self.work, (self.virtual + work * (1 + r.overhead * beyond / (beyond + r.overhead_half)), who))
+        heappush(
+            self.work, (self.virtual + work * (1 + r.overhead * beyond / (beyond + r.overhead_half)), who)
+        )
         self.next_done()
 
     def advance(self) -> None:
@@ -335,7 +345,9 @@ class Simulation:
             self.advance()
         self.regime = regime = self.regimes[index]
         # Each client draws the same in a phase, whatever the limit was and is: sizes differ by what they do alone.
-        self.randoms = [random.Random((self.seed * 100 + index) * 1000 + who) for who in range(len(self.state))]
+        self.randoms = [
+            random.Random((self.seed * 100 + index) * 1000 + who) for who in range(len(self.state))
+        ]
         self.stall_from = self.now + regime.stall_at if regime.stall_for else -1.0
         self.stall_to = -1.0
         if regime.stall_for:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from multiprocessing import Pool
 from statistics import median
 
-from pool_database import CAP, KINDS, SLOT, Policy, Regime, Simulation, Trace
+from pool_database import KINDS, SLOT, Policy, Regime, Simulation, Trace
 
 from dbperf.pool.controller import Observation, State, decide
 
@@ -82,7 +82,9 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 }
 
 
-def regimes(seed: int, count: int, kinds: tuple[Callable[[random.Random], Regime], ...] = KINDS) -> list[Regime]:
+def regimes(
+    seed: int, count: int, kinds: tuple[Callable[[random.Random], Regime], ...] = KINDS
+) -> list[Regime]:
     r = random.Random(seed)
     chosen = r.sample(kinds, min(count, len(kinds)))
     return [_whole_slots(kind(r)) for kind in chosen]
@@ -177,7 +179,9 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.log:
         lines: list[str] = []
-        chain = regimes(chosen.seed, len(KINDS), tuple(k for k in KINDS if not chosen.only or k.__name__ in chosen.only))
+        chain = regimes(
+            chosen.seed, len(KINDS), tuple(k for k in KINDS if not chosen.only or k.__name__ in chosen.only)
+        )
         Simulation(chain, chosen.seed, controlled(lines), START).run()
         at = 0.0
         for r in chain:
