@@ -1,10 +1,11 @@
 """What throughput may look like against the number of statements that run at once, and which of it was seen.
 
-Every database is one of a few dozen *shapes*: throughput grows in proportion to concurrency up to a knee, and is
-then flat or falls, as in the Universal Scalability Law (Gunther), whose contention and coherency are the two here.
-Counts of transactions at different concurrencies say which shapes are likely (Poisson counts with an unknown
-common rate, whose likelihood needs three sums a shape), and likely shapes say which limit is best on average, and
-which limit is worth trying because it would tell those apart that disagree on the best one (value of information).
+Every database is one of a few dozen *shapes*: throughput grows in proportion to concurrency up to a knee,
+and is then flat or falls, as in the Universal Scalability Law (Gunther), whose contention and coherency are
+the two here. Counts of transactions at different concurrencies say which shapes are likely (Poisson counts
+with an unknown common rate, whose likelihood needs three sums a shape), and likely shapes say which limit
+is best on average, and which limit is worth trying because it would tell those apart that disagree on the
+best one (value of information).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ SHAPES = tuple((knee, fall) for knee in KNEES for fall in FALLS if knee < inf or
 _PRIOR = tuple(0.0 if knee < inf else log(3.0) for knee, _ in SHAPES)
 
 HORIZON = 24.0
-"""Ticks over which what a trial teaches must pay for what it costs, for each tick that it takes beyond the first too."""
+"""Ticks over which what a trial teaches must pay for what it costs; more for long trials."""
 AROUND = 1.0
 """Ticks that the way to a trial and back takes."""
 FEW = 0.005
@@ -38,14 +39,14 @@ def throughput(shape: tuple[float, float], running: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Sums over what was seen: transactions, for each shape transactions x log of throughput, and throughput x seconds."""
+    """Sums over what was seen: transactions; for each shape of throughput r, transactions x log r, and r x seconds."""
 
     count: float = 0.0
     logs: tuple[float, ...] = (0.0,) * len(SHAPES)
     exposure: tuple[float, ...] = (0.0,) * len(SHAPES)
 
     def plus(self, running: float, count: float, seconds: float, kept: float) -> Evidence:
-        """With `count` transactions seen in `seconds`; of what was seen before only the share `kept` still counts."""
+        """With `count` transactions seen in `seconds`, and the share `kept` of what was seen before."""
         seen = [throughput(shape, max(running, 0.1)) for shape in SHAPES]
         return Evidence(
             self.count * kept + count,
@@ -72,7 +73,7 @@ class Evidence:
         )
 
     def surprise(self, running: float, count: float, seconds: float, weight: float) -> float:
-        """By how many standard deviations `count` differs from what the nearest of the likely shapes expects."""
+        """Standard deviations between `count` and what the nearest of the likely shapes expects."""
         if not self.count:
             return 0.0
         likely = {shape for shape, _ in self.likely(weight)}
@@ -87,9 +88,10 @@ class Evidence:
         return found
 
     def likely(self, weight: float, doubt: float = 0.0) -> list[tuple[tuple[float, float], float]]:
-        """The shapes that are likely, with probabilities. A count weighs `weight`: less than 1 as counts scatter more.
+        """The shapes that are likely, with probabilities.
 
-        `doubt` is the probability that nothing of what was seen holds any more.
+        A count weighs `weight`, less than 1 where counts scatter more than by chance. `doubt`
+        is the probability that nothing of what was seen holds any more.
         """
         logs = list(_PRIOR)
         if self.count:
@@ -134,12 +136,13 @@ def ladder(top: int, also: int) -> list[int]:
 
 
 def choose(
-    likely: list[tuple[tuple[float, float], float]], weight: float, limits: list[int], limit: int, share: float, expected: float, ticks: float = 1.0,
+    likely: list[tuple[tuple[float, float], float]], weight: float, limits: list[int], limit: int,
+    share: float, expected: float, ticks: float = 1.0,
 ) -> Choice:  # fmt: skip
     """The best of `limits`, given that `share` of the connections in use execute.
 
-    `limit` is the present one, `expected` the transactions there while a trial of `ticks` lasts: they say how well
-    a trial could be told from it.
+    `limit` is the present one, `expected` the transactions there while a trial of `ticks` lasts: they say how
+    well a trial could be told from it.
     """
     probabilities = [p for _, p in likely]
     rates = [[throughput(shape, max(share * each, 0.1)) for each in limits] for shape, _ in likely]
@@ -174,7 +177,7 @@ def _learned(
     rates: list[list[float]], worths: list[list[float]], probabilities: list[float], now: int, tried: int,
     expected: float, weight: float,
 ) -> float:  # fmt: skip
-    """What the best choice is worth on average, once the throughput at `tried` is known as well as a trial tells."""
+    """What the best choice is worth on average, once a trial has told the throughput at `tried`."""
     ratios = [log(row[tried] / row[now]) for row in rates]
     total = 0.0
     for true, p in zip(ratios, probabilities, strict=True):

@@ -1,9 +1,10 @@
-"""Clients, a FIFO pool with a limit, and a database, simulated event by event: what `pool_simulator.py` judges with.
+"""Clients, a FIFO pool with a limit, and a database, simulated event by event, for `pool_simulator.py`.
 
-The database is the usual queueing model and knows nothing of the controller: k cores shared equally by what computes
-(processor sharing), delays that any number of statements may spend at once (disk, network, sleep), rows that one
-transaction locks at a time and hands on in order, and work that grows with the number of backends that execute or
-wait for a lock (cache lines, spinning, lock manager). Clients are closed loops behind one event loop of their own.
+The database is the usual queueing model and knows nothing of the controller: k cores shared equally by what
+computes (processor sharing), delays that any number of statements may spend at once (disk, network, sleep),
+rows that one transaction locks at a time and hands on in order, and work that grows with the number of
+backends that execute or wait for a lock (cache lines, spinning, lock manager). Clients are closed loops
+behind one event loop of their own.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def client_bound(r: random.Random) -> Regime:
 
 def cpu_bound(r: random.Random) -> Regime:
     return Regime(
-        "cpu", r.uniform(8, 20), r.randint(64, 200), r.uniform(0, 0.02), r.uniform(0.001, 0.01), r.uniform(0.003, 0.01),
+        "cpu", r.uniform(8, 20), r.randint(64, 200), r.uniform(0, 0.02), r.uniform(0.001, 0.01),
+        r.uniform(0.003, 0.01),
         cores=r.choice((2, 4, 8)), overhead=r.uniform(0, 0.1), spread=r.uniform(0.3, 1.0),
     )  # fmt: skip
 
@@ -154,7 +156,7 @@ class Simulation:
         self.loop_free = 0.0
         self.owner: dict[int, int] = {}
         self.lock_queues: dict[int, deque[int]] = {}
-        # Processor sharing: everyone's work is done when a clock that runs at min(1, cores / jobs) reaches its mark.
+        # Processor sharing: work is done when a clock that runs at min(1, cores / jobs) reaches its mark.
         self.work: list[tuple[float, int]] = []
         self.virtual = 0.0
         self.virtual_at = 0.0
@@ -329,8 +331,9 @@ class Simulation:
         states = [self.state[who] for who in self.in_use]
         ages = [self.now - self.since[who] for who in self.in_use if self.state[who] == EXECUTING]
         seen = Observation(
-            seconds, self.limit, CAP, self.area / seconds, self.peak, len(self.waiters), self.queue_area / seconds,
-            self.arrivals, self.returned, self.held, len(ages), states.count(IN_TRANSACTION), states.count(IDLE),
+            seconds, self.limit, CAP, self.area / seconds, self.peak, len(self.waiters),
+            self.queue_area / seconds, self.arrivals, self.returned, self.held, len(ages),
+            states.count(IN_TRANSACTION), states.count(IDLE),
             median(ages) if ages else 0.0, max(0.0, self.loop_free - self.now),
         )  # fmt: skip
         limit = self.policy(seen)
@@ -344,7 +347,7 @@ class Simulation:
         if self.work:
             self.advance()
         self.regime = regime = self.regimes[index]
-        # Each client draws the same in a phase, whatever the limit was and is: sizes differ by what they do alone.
+        # Each client draws the same in a phase, whatever the limit: sizes differ by what they do alone.
         self.randoms = [
             random.Random((self.seed * 100 + index) * 1000 + who) for who in range(len(self.state))
         ]
