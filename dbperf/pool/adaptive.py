@@ -15,8 +15,8 @@ from sqlalchemy.pool.base import _AsyncConnDialect, _ConnectionRecord
 
 from dbperf.pool import forks
 from dbperf.pool.chores import Chores
+from dbperf.pool.contract import TICK
 from dbperf.pool.control import LOG, Change, Control, Leaks, held_now
-from dbperf.pool.controller import TICK
 from dbperf.pool.holders import Holder, described
 from dbperf.pool.line import Line
 from dbperf.pool.metrics import Metrics
@@ -271,9 +271,7 @@ class AdaptivePool(Pool):
 
     def dispose(self) -> None:
         until = monotonic() + _GOODBYE
-        self._line.keep = (
-            0  # what is in use now is closed when it comes back, instead of being forgotten here
-        )
+        self._chores.stop()
         for record in self._line.empty():
             self._ready.close(record, max(until - monotonic(), 0.0))
         self.logger.info("Pool disposed. %s", self.status())

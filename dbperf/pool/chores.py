@@ -37,7 +37,7 @@ class Chores:
             self._pool._ways.keeper.beside(self.run)
 
     def stop(self) -> None:
-        """Do no more, and keep nothing: the pool is disposed of, and nobody would close what is kept in it."""
+        """Do no more, and keep nothing: nobody would close what is kept in a pool that was disposed of."""
         self._stopped = True
 
     def pause(self) -> float | None:

@@ -19,10 +19,10 @@ LOG = logging.getLogger("dbperf.pool")
 _KEPT = 256
 """Changes of the limit that are remembered."""
 _USED_UP = 0.85
-"""Share of one processor from which on the program has no time left: the interpreter runs one thread at once."""
+"""Share of one processor from which on the program has no time left: one thread runs at once."""
 _BLOCKED = 0.1
-"""Seconds that a look comes late where something else than work keeps the program from looking. Less may be the
-machine's other programs, or many connections that answer together.
+"""Seconds that a look comes late where something else than work keeps the program from looking. Less may be
+the machine's other programs, or many connections that answer together.
 """
 
 Held = list[tuple[Record, Holder, Activity]]

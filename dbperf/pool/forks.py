@@ -13,7 +13,7 @@ class _Forks(Protocol):
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _inherited: list[Any] = []
-"""What holds connections of the parent, kept: a driver's destructor might say goodbye to the server in its name."""
+"""What holds connections of the parent, kept: a driver's destructor might say goodbye in its name."""
 
 
 def watch(pool: _Forks) -> None:

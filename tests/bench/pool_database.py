@@ -1,9 +1,10 @@
-"""Clients, a FIFO pool with a limit, and a database, simulated event by event: what `pool_simulator.py` judges with.
+"""Clients, a FIFO pool with a limit, and a database, simulated event by event, for `pool_simulator.py`.
 
-The database is the usual queueing model and knows nothing of the controller: k cores shared equally by what computes
-(processor sharing), delays that any number of statements may spend at once (disk, network, sleep), rows that one
-transaction locks at a time and hands on in order, and work that grows with the number of backends that execute or
-wait for a lock (cache lines, spinning, lock manager). Clients are closed loops behind one event loop of their own.
+The database is the usual queueing model and knows nothing of the controller: k cores shared equally by what
+computes (processor sharing), delays that any number of statements may spend at once (disk, network, sleep),
+rows that one transaction locks at a time and hands on in order, and work that grows with the number of
+backends that execute or wait for a lock (cache lines, spinning, lock manager). Clients are closed loops
+behind one event loop of their own.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def client_bound(r: random.Random) -> Regime:
 
 def cpu_bound(r: random.Random) -> Regime:
     return Regime(
-        "cpu", r.uniform(8, 20), r.randint(64, 200), r.uniform(0, 0.02), r.uniform(0.001, 0.01), r.uniform(0.003, 0.01),
+        "cpu", r.uniform(8, 20), r.randint(64, 200), r.uniform(0, 0.02), r.uniform(0.001, 0.01),
+        r.uniform(0.003, 0.01),
         cores=r.choice((2, 4, 8)), overhead=r.uniform(0, 0.1), spread=r.uniform(0.3, 1.0),
     )  # fmt: skip
 
@@ -133,7 +135,7 @@ class Simulation:
     def __init__(
         self, regimes: list[Regime], seed: int, policy: Policy, limit: int, looks: bool = True
     ) -> None:
-        self.random = random.Random(seed)
+        self.seed = seed
         self.regimes = regimes
         self.policy = policy
         self.limit = limit
@@ -142,6 +144,7 @@ class Simulation:
         self.events: list[tuple[float, int, int, int]] = []
         self.order = 0
         count = max(r.clients for r in regimes)
+        self.randoms: list[random.Random] = []
         self.state = [NOT] * count
         self.since = [0.0] * count
         self.steps: list[list[tuple[str, float]]] = [[] for _ in range(count)]
@@ -153,7 +156,7 @@ class Simulation:
         self.loop_free = 0.0
         self.owner: dict[int, int] = {}
         self.lock_queues: dict[int, deque[int]] = {}
-        # Processor sharing: everyone's work is done when a clock that runs at min(1, cores / jobs) reaches its mark.
+        # Processor sharing: work is done when a clock that runs at min(1, cores / jobs) reaches its mark.
         self.work: list[tuple[float, int]] = []
         self.virtual = 0.0
         self.virtual_at = 0.0
@@ -173,8 +176,9 @@ class Simulation:
         self.order += 1
         heappush(self.events, (when, self.order, what, who))
 
-    def drawn(self, mean: float, sigma: float) -> float:
-        return mean * exp(self.random.gauss(0, sigma) - sigma * sigma / 2) if mean > 0 else 0.0
+    @staticmethod
+    def drawn(r: random.Random, mean: float, sigma: float) -> float:
+        return mean * exp(r.gauss(0, sigma) - sigma * sigma / 2) if mean > 0 else 0.0
 
     # Clients and their loop
 
@@ -184,18 +188,18 @@ class Simulation:
 
     def think(self, who: int) -> None:
         think = self.regime.think
-        self.at(self.now + (self.random.expovariate(1 / think) if think else 0.0), THINK, who)
+        self.at(self.now + (self.randoms[who].expovariate(1 / think) if think else 0.0), THINK, who)
 
-    def plan(self) -> list[tuple[str, float]]:
+    def plan(self, who: int) -> list[tuple[str, float]]:
         """The steps of one transaction, last first."""
-        r = self.regime
-        io, cpu = self.drawn(r.io, r.spread), self.drawn(r.cpu, r.spread)
+        r, random = self.regime, self.randoms[who]
+        io, cpu = self.drawn(random, r.io, r.spread), self.drawn(random, r.cpu, r.spread)
         steps = [("io", io / 2), ("cpu", cpu / 2), ("client", 0.0)]
-        if self.random.random() < r.hot:
-            steps.append(("lock", float(self.random.randrange(r.rows))))
+        if random.random() < r.hot:
+            steps.append(("lock", float(random.randrange(r.rows))))
         steps += [("io", io / 2), ("cpu", cpu / 2)]
-        if r.long and self.random.random() < r.long:
-            steps = [*steps[-2:], ("gap", self.drawn(r.open_for, 0.5)), *steps[:2]]
+        if r.long and random.random() < r.long:
+            steps = [*steps[-2:], ("gap", self.drawn(random, r.open_for, 0.5)), *steps[:2]]
         return steps[::-1]
 
     # The pool
@@ -220,7 +224,7 @@ class Simulation:
         self.in_use.add(who)
         self.peak = max(self.peak, len(self.in_use))
         self.since[who] = self.now
-        self.steps[who] = self.plan()
+        self.steps[who] = self.plan(who)
         self.step(who)
 
     def finish(self, who: int) -> None:
@@ -327,8 +331,9 @@ class Simulation:
         states = [self.state[who] for who in self.in_use]
         ages = [self.now - self.since[who] for who in self.in_use if self.state[who] == EXECUTING]
         seen = Observation(
-            seconds, self.limit, CAP, self.area / seconds, self.peak, len(self.waiters), self.queue_area / seconds,
-            self.arrivals, self.returned, self.held, len(ages), states.count(IN_TRANSACTION), states.count(IDLE),
+            seconds, self.limit, CAP, self.area / seconds, self.peak, len(self.waiters),
+            self.queue_area / seconds, self.arrivals, self.returned, self.held, len(ages),
+            states.count(IN_TRANSACTION), states.count(IDLE),
             median(ages) if ages else 0.0, max(0.0, self.loop_free - self.now),
         )  # fmt: skip
         limit = self.policy(seen)
@@ -342,6 +347,10 @@ class Simulation:
         if self.work:
             self.advance()
         self.regime = regime = self.regimes[index]
+        # Each client draws the same in a phase, whatever the limit: sizes differ by what they do alone.
+        self.randoms = [
+            random.Random((self.seed * 100 + index) * 1000 + who) for who in range(len(self.state))
+        ]
         self.stall_from = self.now + regime.stall_at if regime.stall_for else -1.0
         self.stall_to = -1.0
         if regime.stall_for:

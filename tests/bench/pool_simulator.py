@@ -1,10 +1,10 @@
-"""The pool's controller against fixed sizes and other rules. `uv run python tests/bench/pool_simulator.py [--whole]`
+"""The pool's controller against fixed sizes: `uv run python tests/bench/pool_simulator.py [--whole]`
 
-Random chains of regimes (`pool_database.py`), each run once with every fixed size of SIZES and once with every
-policy, from the same seed. What a policy got in a phase is divided by what the best fixed size got in the very same
-phase. *second* is that for the second half of a phase, *whole* for all of it, each as median and 10th percentile of
-all phases of a kind. *settled* is for how long the limits chosen were bad: seconds until the average over 1 s of what
-those limits give when fixed is 0.9 of the best, and stays so for 2 s.
+Random chains of regimes (`pool_database.py`), each run once with every fixed size of SIZES and once with
+every policy, from the same seed. What a policy got in a phase is divided by what the best fixed size got in
+the very same phase. *second* is that for the second half of a phase, *whole* for all of it, each as median
+and 10th percentile of all phases of a kind. *settled* is for how long the limits chosen were bad: seconds
+until the average over 1 s of what those limits give when fixed is 0.9 of the best, and stays so for 2 s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import replace
 from multiprocessing import Pool
 from statistics import median
 
-from pool_database import CAP, KINDS, SLOT, Policy, Regime, Simulation, Trace
+from pool_database import KINDS, SLOT, Policy, Regime, Simulation, Trace
 
 from dbperf.pool.controller import Observation, State, decide
 
@@ -34,10 +34,12 @@ def controlled(log: list[str] | None = None) -> Policy:
         nonlocal state, clock
         clock += seen.seconds
         state, decision = decide(state, seen)
-        if log is not None and (decision.kind or True):
+        if log is not None:
             log.append(
-                f"{clock:7.2f} {seen.limit:3} -> {decision.limit:3} {decision.kind:10} {decision.reason} | busy {seen.busy:.1f} "
-                f"exec {seen.executing} tx {seen.idle_in_transaction} wait {seen.waiting} ret {seen.returned} "
+                f"{clock:7.2f} {seen.limit:3} -> {decision.limit:3} {decision.kind:10} {decision.reason} | "
+                f"busy {seen.busy:.1f} "
+                f"exec {seen.executing} tx {seen.idle_in_transaction} "
+                f"wait {seen.waiting} ret {seen.returned} "
                 f"hold {seen.held / max(1, seen.returned):.3f} old {seen.oldest:.3f} lag {seen.lag:.3f}"
             )
         return decision.limit
@@ -107,7 +109,7 @@ def phases(chain: list[Regime]) -> list[tuple[int, int]]:
 
 
 def settled(limits: list[int], sizes: dict[int, float]) -> float:
-    """Seconds until the limits are good and stay so for 2 s; what a size between two of SIZES gives lies between."""
+    """Seconds until the limits are good and stay so for 2 s; between two of SIZES it is interpolated."""
     best = max(sizes.values())
     good = [_between(limit, sizes) / best for limit in limits]
     second = round(1 / SLOT)
@@ -145,7 +147,8 @@ def chain_of(arguments: tuple[int, int, tuple[str, ...], tuple[str, ...]]) -> li
         for name, run in runs.items():
             got = run.returned
             rows.append((
-                name, regime.kind, sum(got[middle:end]) / max(1, second), sum(got[start:end]) / max(whole.values()),
+                name, regime.kind, sum(got[middle:end]) / max(1, second),
+                sum(got[start:end]) / max(whole.values()),
                 settled(run.limits[start:end], whole), run.grown_in_stall if regime.kind == "stall" else 0,
             ))  # fmt: skip
     return rows
