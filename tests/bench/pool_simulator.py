@@ -11,7 +11,8 @@ settled (median / 90th percentile).
 client 1.00 / 1.00, 1.00, 0.0 / 0.0 s. contention 0.97 / 0.90, 0.95, 3.1 / 7.8 s.
 cpu 0.98 / 0.97, 0.98, 0.0 / 2.3 s. io 1.00 / 0.99, 0.96, 1.0 / 3.5 s.
 light 0.96 / 0.92, 0.97, 0.0 / 0.0 s. long 1.01 / 0.95, 0.98, 0.5 / 1.5 s.
-stall 1.00 / 0.94, 0.95, 1.0 / 4.0 s. Nothing grew in a stall. The worst of those phases had 0.74 in its second half.
+stall 1.00 / 0.94, 0.95, 1.0 / 4.0 s. Nothing grew in a stall (from one look after it began).
+The worst of those phases: 0.74 of its second half (contention), 0.65 of all of it (a stall).
 """
 
 from __future__ import annotations
