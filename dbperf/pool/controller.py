@@ -16,13 +16,15 @@ from dbperf.pool.signals import (
     changed,
     counted,
     deviation,
+    drifted,
     hangs,
     joined,
     other_mix,
     ramped,
     share,
     smoothed,
-)  # fmt: skip
+    uncounted,
+)
 
 __all__ = ["KINDS", "TICK", "Decision", "Observation", "State", "decide"]
 
@@ -33,7 +35,7 @@ OUTDATED = 0.05
 ENOUGH = 30.0
 """Transactions that tell two limits apart, were they to scatter as by chance alone."""
 QUIET_MEMORY = 2.0
-"""The same while there is no queue: the next burst may be of anything."""
+"""Seconds without a queue after which what was seen counts half: the next burst may be of anything."""
 STALL_LIMIT = 8
 """What a stall halves down to."""
 LAG = 0.02
@@ -57,9 +59,7 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
     if decision.limit != seen.limit:
         moved = (limit, state.rate if state.counted else 0.0)
-        state = replace(
-            state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=moved, early=None
-        )
+        state = replace(uncounted(state), before=moved, early=None)
     if limit < seen.limit and decision.limit == limit:
         decision = Decision(limit, f"the cap is {cap}", "cap")
     return state, decision
@@ -79,7 +79,8 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
         return _stall(state, seen, limit, cap, silent)
     settled = state.since + seen.seconds / 2 >= min(state.hold, 6 * TICK) and seen.busy <= 1.3 * limit
     if hangs(state, seen):
-        return replace(state, since=state.since + seen.seconds), Decision(limit)
+        # Less is due with each such look: what has just become slow must not be taken for a stall for good.
+        return replace(state, since=state.since + seen.seconds, rate=0.6 * state.rate), Decision(limit)
     other, level = other_mix(state, seen), ramped(state, seen, limit)
     state = smoothed(state, seen)
     # Without a queue, clients that are all in the database may still be more than it can serve well.
@@ -98,24 +99,11 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
 def _judged(
     state: State, seen: Observation, limit: int, cap: int, *, level: Observation, other: bool, settled: bool
 ) -> tuple[State, Decision]:
-    """Nothing is in the way of judging what is seen."""
-    if settled and state.counted:
-        off = deviation(state, level)
-        above, below = state.drift
-        state = replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
+    """Nothing is in the way of judging what is seen; in `level` without those who cannot be back yet."""
+    if settled:
+        state = drifted(state, level)
     if other or (settled and changed(state, level)):
-        state = replace(
-            state,
-            evidence=Evidence(),
-            count=0.0,
-            counted=0.0,
-            last=0.0,
-            drift=(0.0, 0.0),
-            since=0.0,
-            before=(0, 0.0),
-        )
-        if other:
-            state = replace(state, share=share(seen))
+        state = replace(uncounted(state), evidence=Evidence(), share=share(seen) if other else state.share)
         return state, _unproven(seen, limit, cap) or Decision(
             limit, "another workload than before", "changed"
         )
@@ -145,7 +133,7 @@ def _silent(state: State, seen: Observation) -> bool:
 def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) -> tuple[State, Decision]:
     if not silent:
         back = min(cap, max(limit, state.unstalled))
-        state = replace(state, stalled=0.0, unstalled=0, since=0.0, counted=0.0, count=0.0, drift=(0.0, 0.0))
+        state = replace(uncounted(state), stalled=0.0, unstalled=0)
         return state, Decision(back, "connections come back again", "recovered" if back > limit else "")
     lasted = state.stalled + seen.seconds
     state = replace(state, stalled=lasted, unstalled=state.unstalled or limit)

@@ -39,7 +39,7 @@ def throughput(shape: tuple[float, float], running: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Sums over what was seen: transactions; for each shape of throughput r, those x log r, and r x seconds."""
+    """Sums of what was seen: transactions; for each shape, transactions x log rate, and rate x seconds."""
 
     count: float = 0.0
     logs: tuple[float, ...] = (0.0,) * len(SHAPES)

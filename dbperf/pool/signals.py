@@ -84,6 +84,7 @@ def share(seen: Observation) -> float:
 
 
 def smoothed(state: State, seen: Observation) -> State:
+    """With the means of late moved towards this look, and with doubt where the number of clients jumped."""
     executes = share(seen)
     rate = seen.returned / seen.seconds
     hold = seen.held / seen.returned if seen.returned else max(state.hold, seen.oldest)
@@ -133,6 +134,19 @@ def deviation(state: State, seen: Observation) -> float:
     expected = max(1.0, state.count / state.counted * seen.seconds)
     variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.05 * expected) ** 2
     return (seen.returned - expected) / sqrt(variance)
+
+
+def drifted(state: State, seen: Observation) -> State:
+    """With the deviation of this look in the two sums; half a standard deviation a look is forgiven."""
+    if not state.counted:
+        return state
+    off, (above, below) = deviation(state, seen), state.drift
+    return replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
+
+
+def uncounted(state: State) -> State:
+    """As though nothing had been seen at the present limit yet."""
+    return replace(state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=(0, 0.0))
 
 
 def changed(state: State, seen: Observation) -> bool:

@@ -226,3 +226,11 @@ def test_any_sequence_stays_between_1_and_the_cap(looks: list[Observation], foll
         limit = decision.limit
         assert 1 <= limit <= max(1, seen.cap)
         assert decision.kind in (*KINDS, "")
+
+
+def test_what_becomes_slow_is_no_stall_for_good() -> None:
+    """From 20 a second and connection to one: two come back a look, after far longer than before."""
+    database = Database(io, clients=500)
+    database.run(0.5)
+    database.throughput = lambda busy: 0.5 * busy
+    assert database.run(8)[-1] >= 0.9 * CAP
