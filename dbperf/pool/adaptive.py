@@ -24,6 +24,8 @@ from dbperf.pool.options import UNKNOWN, Options
 from dbperf.pool.ready import Ready
 from dbperf.pool.ways import OF_COROUTINES, OF_THREADS, Ways
 
+_WITHOUT_WAIT = 30.0
+"""Seconds to connect or ping where the timeout is 0: who does not want to wait in line wants a connection."""
 _HURRY = 0.02
 """Seconds in which a queue may grow before the first look at it."""
 _GOODBYE = 5.0
@@ -141,13 +143,14 @@ class AdaptivePool(Pool):
     def _get(self, record: Any, since: float) -> Any:
         """Wait, connect and ping, all of it by the deadline."""
         line, until, first = self._line, since + self._timeout, False
+        ready_by = until if self._timeout else since + _WITHOUT_WAIT
         while True:
             if record is None:
                 record = self._wait(since, until, first=first)
             if record is None:
-                return self._connect(until)
+                return self._connect(ready_by)
             try:
-                if self._ready.by(record, until):
+                if self._ready.by(record, ready_by):
                     return record
             except BaseException:
                 try:
@@ -157,7 +160,7 @@ class AdaptivePool(Pool):
                 raise
             # After one that was silent others would be, too: there would be no time left for a new one.
             if record._dbperf_silent and line.reopen():
-                return self._connect(until, record)
+                return self._connect(ready_by, record)
             line.drop(record)
             record, first = None, True
 

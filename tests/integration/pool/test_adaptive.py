@@ -81,6 +81,14 @@ def test_a_line_that_is_full_is_refused(engine_of: EngineOf) -> None:
     assert pool_of(engine).metrics.counts()["refused"] == 1
 
 
+def test_a_timeout_of_0_waits_for_nobody_and_yet_connects(engine_of: EngineOf) -> None:
+    engine = engine_of(pool_size=1, max_overflow=0, pool_timeout=0)
+    with engine.connect() as connection:
+        assert backend(connection)
+        with pytest.raises(PoolTimeout):
+            engine.connect()
+
+
 def test_who_waits_longest_is_served_first(engine_of: EngineOf) -> None:
     engine, served = engine_of(pool_size=1, max_overflow=0), []
 
