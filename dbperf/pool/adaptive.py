@@ -186,6 +186,7 @@ class AdaptivePool(Pool):
 
     def _connect(self, until: float, record: Any = None) -> Any:
         line = self._line
+        self._look_after()  # in this loop, too: connections of another are of no use here
         if record is None:
             record = line.place() or _ConnectionRecord(self, connect=False)
         try:
@@ -223,6 +224,8 @@ class AdaptivePool(Pool):
                 line.drop(record, held)
 
     def _look_after(self) -> None:
+        if not self._looked_after:
+            self._control.begin()
         self._looked_after = True
         self._ways.keeper.look_after(self, TICK)
 
@@ -232,7 +235,8 @@ class AdaptivePool(Pool):
             self.metrics.pool["refused"] += 1
             raise self._refused(f"{length - 1:,} wait already, and no more may")
         if not self._hurried:
-            self._hurried = self._looked_after = True
+            self._look_after()
+            self._hurried = True
             self._ways.keeper.look_after(self, _HURRY)
 
     def tick(self, lag: float) -> float | None:
@@ -246,6 +250,9 @@ class AdaptivePool(Pool):
             return None
 
     def _tick(self, lag: float) -> float | None:
+        if not self._looked_after:  # nobody uses it
+            self._chores.start()
+            return self._chores.pause()
         held = held_now(self._out.copy().items())
         seen = self._control.look(held, lag)
         self._leaks.look(held, seen.seconds)

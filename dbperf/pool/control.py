@@ -50,6 +50,10 @@ class Control:
         self._before = (0, 0, 0.0, 0.0, 0.0)
         self.changes: deque[Change] = deque(maxlen=_KEPT)
 
+    def begin(self) -> None:
+        """Observe from now on: the time in which nobody used the pool says nothing."""
+        self._observe([], 0.0)
+
     def look(self, held: Held, lag: float) -> Observation:
         """Observe, and set the limit that the controller decides on."""
         seen = self._observe(held, lag)

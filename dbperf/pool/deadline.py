@@ -87,7 +87,8 @@ class Calls:
 
 
 def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object], calls: Calls) -> T:
-    """Call in a daemon thread, in a copy of this context; what arrives late goes to `discard` there.
+    """Call in a daemon thread, in a copy of this context; what arrives late goes to `discard` there. Where no
+    thread can be started, call here, and without a deadline.
 
     Raises what `call` does, and DeadlineExceeded at the deadline or while 32 calls are under way of which
     one is late.
@@ -98,9 +99,9 @@ def within(deadline: float, call: Callable[[], T], discard: Callable[[T], object
     calls.begin(work)
     try:
         thread.start()
-    except Exception:  # no more threads may be started; a KeyboardInterrupt comes when it runs already
+    except RuntimeError:  # no more threads may be started: the interpreter ends, and hooks write what is left
         calls.over(work)
-        raise
+        return call()
     except BaseException:
         _give_up(work)
         raise

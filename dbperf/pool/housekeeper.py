@@ -59,12 +59,12 @@ class Threads:
             key = weakref.ref(pool)
             self._due[key] = min(at, self._due.get(key, at))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="dbperf-pools", daemon=True)
-                self._thread.start()
+                self._thread = _started(self._run, "dbperf-pools")
         self._bell.set()
 
     def beside(self, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name="dbperf-pool-chores", daemon=True).start()
+        if _started(work, "dbperf-pool-chores") is None:
+            work()
 
     def _run(self) -> None:
         while True:
@@ -120,6 +120,15 @@ class Loops:
             self._timers.pop(pool, None)
             if (again := pool.tick(asyncio.get_running_loop().time() - at)) is not None:
                 self.look_after(pool, again)
+
+
+def _started(work: Callable[[], None], name: str) -> threading.Thread | None:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads may be started; a pool that nobody looks after is a pool still
+        return None
+    return thread
 
 
 THREADS, LOOPS = Threads(), Loops()

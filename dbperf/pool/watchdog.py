@@ -54,6 +54,9 @@ class _Watchdog:
         if self.started.acquire(blocking=False):
             try:
                 threading.Thread(target=self.run, name="dbperf-watchdog", daemon=True).start()
+            except RuntimeError:  # no more threads may be started: the interpreter ends
+                self.started.release()
+                return
             except BaseException:
                 self.started.release()
                 raise
