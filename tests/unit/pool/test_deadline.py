@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from math import inf
 from time import monotonic
-from typing import Any
 
 import pytest
 
