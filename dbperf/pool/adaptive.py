@@ -313,9 +313,9 @@ class AdaptivePool(Pool):
         inherited = [*self._line.idle, *self._out]
         record: Any
         for record in self._out:
-            # Else the collector would have SQLAlchemy roll back, on the parent's socket.
-            if record.fairy_ref is not None and (fairy := record.fairy_ref()) is not None:
-                fairy._finalizer.detach()
+            record.fairy_ref = (
+                None  # else the collector would have SQLAlchemy roll back, on the parent's socket
+            )
         self._start()
         self.metrics.pool.clear()
         self.metrics.sites.clear()

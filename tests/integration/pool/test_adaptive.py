@@ -256,7 +256,7 @@ def test_unused_connections_are_closed(engine_of: EngineOf) -> None:
 
 def test_what_fails_to_connect_fails_everybody_who_waits_for_it(psycopg_url: str) -> None:
     url = sa.make_url(psycopg_url).set(database="nowhere")
-    engine = sa.create_engine(url, poolclass=AdaptivePool, pool_timeout=30)
+    engine = sa.create_engine(url, poolclass=AdaptivePool, pool_timeout=30, max_size=8)
     with ThreadPoolExecutor(16) as threads:
         errors = [each.exception() for each in [threads.submit(engine.connect) for _ in range(16)]]
     assert all(isinstance(each, OperationalError) for each in errors)

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+import asyncpg
 import psycopg
 import pytest
 from proxy import Proxy
@@ -332,8 +333,8 @@ def test_the_server_crashes_and_recovers(run: Start, other: Server, plain: bool)
         begin, now = time.monotonic(), before
         while set(now) & set(before):  # the server takes a moment to see it
             assert time.monotonic() - begin < 20.0
-            # asyncpg says that it cannot connect with an OSError, and SQLAlchemy does not wrap it.
-            with suppress(exc.DBAPIError, exc.TimeoutError, OSError):
+            # asyncpg says that it cannot connect with errors of its own, which SQLAlchemy does not wrap.
+            with suppress(exc.DBAPIError, exc.TimeoutError, OSError, asyncpg.PostgresError):
                 now = app.pids(SIZE)
         if not plain:
             assert_nothing_lost(app)
