@@ -10,6 +10,7 @@ from functools import partial
 from dbperf.advice.indexes.search import Found, Trial, choose, search
 from dbperf.advice.indexes.unproven import suggest
 from dbperf.advice.kept import keep
+from dbperf.advice.pools import on_pools
 from dbperf.advice.rules import missing_index
 from dbperf.advice.rules.missing_index import Proof, Timings
 from dbperf.advice.selection import Selection, is_ignored, selection, told
@@ -139,7 +140,12 @@ def _analyze(
     used = [(each.statement, each.facts) for each in judged[: len(statements[:top])]]
     ours = replace(workload, statements=tuple(statements), figures=figures)
     ignored = partial(is_ignored, chosen=chosen)
-    found = [*advice.recommendations, *on_usage(ours, used), *on_statements(ours, used, catalog, ignored)]
+    found = [
+        *advice.recommendations,
+        *on_usage(ours, used),
+        *on_statements(ours, used, catalog, ignored),
+        *on_pools(ours),
+    ]
     kept, left_out = told(found, statements, chosen)
     advice = replace(advice, recommendations=_ranked(kept, subjects))
     return Report(

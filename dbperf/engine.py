@@ -12,6 +12,7 @@ from sqlalchemy import URL, Engine, make_url
 from sqlalchemy.engine import Dialect
 
 from dbperf.capture import Capture, database_of
+from dbperf.choosing import with_pool, without_ours
 from dbperf.errors import DbperfError, InputError
 from dbperf.model.workload import Workload
 from dbperf.settings import Resolved, Settings, resolve
@@ -113,12 +114,16 @@ def _write_down(capture: Capture, settings: Resolved, flusher: Flusher) -> None:
 def create_engine(url: str | URL, *, dbperf: Settings | None = None, **kw: Any) -> Engine:
     """`sqlalchemy.create_engine`, instrumented; every keyword of SQLAlchemy passes through.
 
+    The pool is dbperf's, unless `poolclass` or `pool` is given or the settings say otherwise; its keywords
+    may be given too. With `?plugin=dbperf` in the URL it stays SQLAlchemy's.
+
     Raises InputError for a setting that cannot be used, else what SQLAlchemy raises.
     """
     if _has_plugin(url, kw):  # which instruments the engine itself, and takes these settings
-        return sqlalchemy.create_engine(url, dbperf=dbperf, **kw)
-    engine = sqlalchemy.create_engine(url, **kw)
-    instrument(engine, dbperf)
+        return sqlalchemy.create_engine(url, dbperf=dbperf, **without_ours(kw))
+    settings = _resolved(dbperf)
+    engine = sqlalchemy.create_engine(url, **with_pool(url, kw, settings))
+    _instrument(engine, settings)
     return engine
 
 
@@ -127,9 +132,10 @@ def create_async_engine(url: str | URL, *, dbperf: Settings | None = None, **kw:
     from sqlalchemy.ext import asyncio
 
     if _has_plugin(url, kw):
-        return asyncio.create_async_engine(url, dbperf=dbperf, **kw)
-    engine = asyncio.create_async_engine(url, **kw)
-    instrument(engine, dbperf)
+        return asyncio.create_async_engine(url, dbperf=dbperf, **without_ours(kw))
+    settings = _resolved(dbperf)
+    engine = asyncio.create_async_engine(url, **with_pool(url, kw, settings, is_async=True))
+    _instrument(_sync(engine), settings)
     return engine
 
 
@@ -141,14 +147,26 @@ def instrument(engine: Engine | AsyncEngine, settings: Settings | None = None) -
     """Measure an existing engine from now on. An engine that is instrumented already keeps its handle
     and its settings. Raises InputError for a setting that cannot be used.
     """
+    _check(settings)
+    sync = _sync(engine)
+    if (known := vars(sync.dialect).get(_HANDLE)) is not None:
+        return known  # type: ignore[no-any-return]
+    return _instrument(sync, resolve(settings))
+
+
+def _check(settings: object) -> None:
     if not isinstance(settings, Settings | None):
         raise InputError(f"dbperf= takes dbperf.Settings, not {type(settings).__name__}")
-    sync = _sync(engine)
-    attributes = vars(sync.dialect)
-    if (known := attributes.get(_HANDLE)) is not None:
-        return known  # type: ignore[no-any-return]
-    new = Perf(sync.dialect, resolve(settings))
-    handle: Perf = attributes.setdefault(_HANDLE, new)  # atomic: one of two threads wins
+
+
+def _resolved(settings: Settings | None) -> Resolved:
+    _check(settings)
+    return resolve(settings)
+
+
+def _instrument(sync: Engine, settings: Resolved) -> Perf:
+    new = Perf(sync.dialect, settings)
+    handle: Perf = vars(sync.dialect).setdefault(_HANDLE, new)  # atomic: one of two threads wins
     if handle is new:
         try:
             handle._attach(sync)

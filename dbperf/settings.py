@@ -21,6 +21,8 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+POOLS: Final = ("adaptive", "fifo", "sqlalchemy")
+"""What `Settings.pool` may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Settings:
     """Path prefixes that are the app's own code even inside site-packages."""
     ignore_prefixes: tuple[str, ...] | Unset = UNSET
     """Path prefixes that are never a call site (the app's own database helpers, say)."""
+    pool: str | Unset = UNSET
+    """What pool `dbperf.create_engine` gives an engine: "adaptive", dbperf's, as large as pays; "fifo",
+    dbperf's with a fixed size; or "sqlalchemy". An engine that is instrumented later keeps its own.
+    """
     select: tuple[str, ...] | Unset = UNSET
     """Rules to judge by, codes or their beginnings ("DBP1"); all unless given. For analysis."""
     ignore: tuple[str, ...] | Unset = UNSET
@@ -63,11 +69,13 @@ class Resolved:
     overhead_budget_us: float = 50.0
     app_prefixes: tuple[str, ...] = ()
     ignore_prefixes: tuple[str, ...] = ()
+    pool: str = "adaptive"
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
 
 
 _RULES: Final = frozenset({"select", "ignore"})
+_CHOICES: Final = {"pool": POOLS}
 
 
 def resolve(settings: Settings | None = None) -> Resolved:
@@ -143,6 +151,9 @@ _FORMS = {
 
 
 def _form(name: str) -> str:
+    if name in _CHOICES:
+        *others, last = _CHOICES[name]
+        return f"{', '.join(others)} or {last}"
     return "a list of rules" if name in _RULES else _FORMS[type(getattr(Resolved(), name))]
 
 
@@ -161,6 +172,8 @@ def _checked(name: str, value: Any, source: str) -> object:
         return tuple(value)
     if form is float and type(value) is int:
         value = float(value)
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise InputError(f"{source}: {name} takes {_form(name)}, not {value!r}")
     if type(value) is form and not (form in (int, float) and not 0 < value < math.inf):
         return value
     shown = "" if form is str else f", not {value!r}"  # a store's URL may hold a password

@@ -20,6 +20,7 @@ class Selection:
 
     Nothing in `select` means all. An entry of `ignore` may name a place: DBP305@shop/reports.py is for the
     statements that only lines of files with this ending run, DBP305@shop/reports.py:monthly of this function.
+    Of a finding on a pool it is for the lines that took the connections.
     """
 
     select: tuple[str, ...] = ()
@@ -66,6 +67,9 @@ def told(
 def _without(
     finding: Recommendation, statements: Mapping[str, Statement], chosen: Selection
 ) -> Recommendation | None:
+    if not finding.statements:  # on a pool
+        placed = _is_placed(finding.code, finding.call_sites, chosen)
+        return None if placed or is_ignored(finding.code, None, chosen) else finding
     evidence = tuple(
         each
         for each in finding.evidence
@@ -89,9 +93,13 @@ def is_ignored(code: str, statement: Statement | None, chosen: Selection) -> boo
     in_code = _split(each.loader for each in statement.accesses if each.kind == "ignored")
     if _is_of(code, map(_code, in_code)):
         return True
-    placed = (each.partition("@") for each in entries)
+    return _is_placed(code, statement.call_sites, chosen)
+
+
+def _is_placed(code: str, sites: Sequence[CallSite], chosen: Selection) -> bool:
+    """Whether a rule is left out for all of the places."""
+    placed = (each.partition("@") for each in chosen.ignore)
     places = [place for entry, _, place in placed if place and _is_of(code, [entry])]
-    sites = statement.call_sites
     return bool(places and sites) and all(any(_is_at(site, place) for place in places) for site in sites)
 
 

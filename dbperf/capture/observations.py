@@ -10,11 +10,12 @@ from sqlalchemy.engine import Dialect
 from dbperf.capture import settled
 from dbperf.capture.callsite import call_site
 from dbperf.capture.pool import PoolState
+from dbperf.capture.poolcounts import Counts, by_line
 from dbperf.capture.recorder import Recorders
 from dbperf.capture.settled import AccessKey, Book, Settled, settle
 from dbperf.capture.slot import Site, Slot
 from dbperf.model.histogram import Latency
-from dbperf.model.runtime import Figure, Operation, Pool, Transactions
+from dbperf.model.runtime import Figure, Holder, Operation, Pool, Transactions
 from dbperf.model.workload import Access, CallSite, Observed, Seen, Unseen, combined
 
 _TRANSACTIONS = ("begin", "commit", "rollback")
@@ -44,8 +45,9 @@ class Observations:
         """
         self._settle_open()
         slots, counts = self.recorders.total()
+        pool = self.pool.counts.total()
         with settled.lock:
-            return self._seen(slots, self.settled.all, counts, self.failures, fresh=False)
+            return self._seen(slots, self.settled.all, counts, pool, self.failures, fresh=False)
 
     def fresh(self) -> Seen:
         """What was seen since the last call, by SQL string and thread: the caller's to keep from now on.
@@ -56,13 +58,15 @@ class Observations:
         self._settle_open()
         slots, counts = self.recorders.fresh()
         failures, self._failures_taken = self.failures - self._failures_taken, self.failures
-        return self._seen(slots, self.settled.fresh(), counts, failures, fresh=True)
+        pool = self.pool.counts.fresh()
+        return self._seen(slots, self.settled.fresh(), counts, pool, failures, fresh=True)
 
     def forget(self) -> None:
         """Start empty."""
         self.recorders.reset()
         self.settled.forget()
         self.pool.out.clear()
+        self.pool.counts.forget()
         self.failures = self._failures_taken = 0
 
     def _settle_open(self) -> None:
@@ -72,14 +76,21 @@ class Observations:
                 settle(checkout)
 
     def _seen(
-        self, slots: Iterable[Slot], book: Book, counts: Counter[str], failures: int, *, fresh: bool
+        self,
+        slots: Iterable[Slot],
+        book: Book,
+        counts: Counter[str],
+        of_pool: Counts,
+        failures: int,
+        *,
+        fresh: bool,
     ) -> Seen:
         observed = [self._observed(slot) for slot in slots]
         observed += [self._called(*key, calls) for key, calls in book.calls.items()]
         observed += [self._accessed(key, counted) for key, counted in book.accesses.items()]
         observed += [self._used(sql, access) for sql, access in self.settled.along.reads(fresh=fresh)]
         unseen = Unseen(observer_failures=failures, **{name: counts[name] for name in _UNSEEN})
-        figures = [*self._figures(counts)]
+        figures = [*self._figures(counts, of_pool)]
         for name, tally in book.operations.items():
             figures.append(Figure.of(Operation.KIND, name, "", tally.counts()))
         return Seen(tuple(combined(observed)), tuple(each for each in figures if each.counts), unseen)
@@ -122,13 +133,16 @@ class Observations:
     def _used(self, sql: str, access: Access) -> Observed:
         return Observed(sql, self._dialect, self._paramstyle, self._database, accesses=(access,))
 
-    def _figures(self, counts: Counter[str]) -> Iterable[Figure]:
+    def _figures(self, counts: Counter[str], of_pool: Counts) -> Iterable[Figure]:
         pool = {name: count for name, count in counts.items() if _thing(name) in _OF_POOL}
         pool["checkouts"], pool["raw_checkouts"] = pool.pop("waits", 0), pool.pop("raws", 0)
         pool.pop("helds", None)
-        if self.pool.limit:
-            pool[f"limit.{self.pool.limit}"] = pool["checkouts"]
+        if limit := self.pool.limit:
+            pool[f"limit.{limit}"] = pool["checkouts"]
+        pool |= of_pool.get(None, {})
         yield Figure.of(Pool.KIND, self.pool.name, self._database, pool)
+        for name, counted in by_line(of_pool):
+            yield Figure.of(Holder.KIND, name, self._database, counted)
         ended = {name: count for name, count in counts.items() if _thing(name) in _TRANSACTIONS}
         ended["errors"] = sum(ended.pop(f"{name}_errors", 0) for name in _TRANSACTIONS)
         yield Figure.of(Transactions.KIND, "", self._database, ended)

@@ -6,6 +6,7 @@ when the engine is disposed is wrapped in turn.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -14,6 +15,7 @@ from typing import Any
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import Pool
 
+from dbperf.capture.poolcounts import PoolCounts
 from dbperf.capture.recorder import Recorders
 from dbperf.capture.scope import Checkout
 from dbperf.capture.settled import settle
@@ -25,13 +27,29 @@ Connected = dict[int, tuple[int, int]]
 
 @dataclass(slots=True)
 class PoolState:
-    """What is known of a pool, without holding on to it: its class, how many connections may be in use, 0
-    where that has no limit, and which are.
+    """What is known of a pool, without holding on to it: its class, which connections are in use, and what
+    it counts itself.
     """
 
     name: str = ""
-    limit: int = 0
     out: set[Checkout] = field(default_factory=set)
+    counts: PoolCounts = field(default_factory=PoolCounts)
+    _pool: Callable[[], Pool | None] = lambda: None
+    _limit: int = 0
+
+    def see(self, pool: Pool) -> None:
+        """Know a pool from now on."""
+        self.name, self._pool = type(pool).__name__, weakref.ref(pool)
+        self.counts.watch(pool)
+
+    @property
+    def limit(self) -> int:
+        """Connections that may be in use, 0 where that has no limit. It may change as long as the pool is
+        there: the server's connections are shared by all processes that there are.
+        """
+        if (pool := self._pool()) is not None:
+            self._limit = _limit(pool)
+        return self._limit
 
 
 class PoolWatch:
@@ -46,7 +64,7 @@ class PoolWatch:
 
     def wrap(self, pool: Pool) -> None:
         """Watch a pool from now on. One before goes on being watched: connections will be returned to it."""
-        self._state.name, self._state.limit = type(pool).__name__, _limit(pool)
+        self._state.see(pool)
         connected: Connected = {}
         self._unwrap = replaced(
             pool,
@@ -61,6 +79,7 @@ class PoolWatch:
     def unwrap(self) -> None:
         """Take everything off the pool again."""
         self._unwrap()
+        self._state.counts.close()
 
     def _do_get(self, original: Callable[[], Any], connected: Connected) -> Callable[[], Any]:
         recorders, out, clock = self._recorders, self._state.out, perf_counter_ns
@@ -175,7 +194,9 @@ class PoolWatch:
 
 def _limit(pool: Any) -> int:
     """Connections a pool may have open; 0 where there is no limit or it is not known."""
-    size, more = getattr(pool, "size", None), getattr(pool, "_max_overflow", 0)
+    if callable(cap := getattr(pool, "cap", None)):  # of a pool that sizes itself
+        return max(int(cap()), 0)
+    size, more = getattr(pool, "size", None), getattr(pool, "_max_overflow", 0) or 0
     if not callable(size) or more < 0:
         return 0
     limit: int = size() + more if hasattr(pool, "_max_overflow") else 0

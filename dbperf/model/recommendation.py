@@ -58,6 +58,8 @@ class Evidence:
     Of a change to how a statement is used there are no plans and no costs. `usage` says how it is used, and
     `seconds_saved` how much of the captured time the change spares at least, over all calls: worked out
     from measured figures, and not measured itself.
+
+    Of a change to a pool there is no statement: `fingerprint` and `sql` are "", and `calls` are checkouts.
     """
 
     fingerprint: str

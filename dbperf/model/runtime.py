@@ -52,8 +52,8 @@ def together(figures: Iterable[Figure]) -> tuple[Figure, ...]:
 
 DURATIONS = frozenset({"wait", "held", "connect", "ping", "commit", "rollback", "whole"})
 """The distributions of durations: their numbers are buckets of `Latency`."""
-CONNECTIONS = frozenset({"limit", "busy"})
-"""The distributions of how many connections there were."""
+CONNECTIONS = frozenset({"limit", "busy", "allowed", "open", "waiting"})
+"""The distributions of how many connections, or checkouts, there were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,134 @@ class Pool(_View):
         """Connections that turned out dead."""
         return self.figure.count("ping_errors")
 
+    # The rest is counted by dbperf's own pool alone; dbperf.pool.metrics says how.
+
+    @property
+    def allowed(self) -> dict[int, float]:
+        """Seconds with each number of connections that might be in use at once in a process, ascending."""
+        return self._times("allowed")
+
+    @property
+    def open(self) -> dict[int, float]:
+        """Seconds with each number of connections open in a process, idle ones among them."""
+        return self._times("open")
+
+    @property
+    def waiting(self) -> dict[int, float]:
+        """Seconds with each number of checkouts waiting in a process; from 16 on about, a power of 2."""
+        return self._times("waiting")
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        """How often the limit of connections in use was changed, by kind of reason, the usual ones first."""
+        return self._by_name("decision")
+
+    @property
+    def stalled_seconds(self) -> float:
+        """How long the database answered nobody."""
+        return self.figure.count("stalled_ms") / 1e3
+
+    @property
+    def executing_seconds(self) -> float:
+        """Connections in use for which the database worked; sampled."""
+        return self._seconds("executing")
+
+    @property
+    def idle_in_transaction_seconds(self) -> float:
+        """Connections in use with a transaction open while the program did something else; sampled."""
+        return self._seconds("idle_in_transaction")
+
+    @property
+    def idle_seconds(self) -> float:
+        """Connections in use on which nothing was open; sampled."""
+        return self._seconds("idle")
+
+    @property
+    def leaks(self) -> int:
+        """Connections that were held for too long and did nothing."""
+        return self.figure.count("leaks")
+
+    @property
+    def leaks_returned(self) -> int:
+        """Of these, those that came back."""
+        return self.figure.count("leaks_returned")
+
+    @property
+    def retired(self) -> dict[str, int]:
+        """Idle connections that the pool closed, by why, the most frequent first."""
+        return self._by_name("retired")
+
+    @property
+    def refused(self) -> int:
+        """Checkouts that were not let into a line that was too long."""
+        return self.figure.count("refused")
+
+    @property
+    def spared_pings(self) -> int:
+        """Pings that were not sent, since the connection had been used just before."""
+        return self.figure.count("spared_pings")
+
+    def _times(self, name: str) -> dict[int, float]:
+        return {number: ms / 1e3 for number, ms in self.figure.by_number(name).items()}
+
+    def _by_name(self, name: str) -> dict[str, int]:
+        heads = [(key.partition("."), count) for key, count in self.figure.counts]
+        found = {tail: count for (head, dot, tail), count in heads if dot and head == name}
+        return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+
+def mean_number(times: Mapping[int, float]) -> float | None:
+    """The mean of how many there were, from the seconds with each number; None of nothing."""
+    total = sum(times.values())
+    return sum(number * seconds for number, seconds in times.items()) / total if total else None
+
+
+def usual_number(times: Mapping[int, float]) -> int | None:
+    """How many there were for the longest time; None of nothing."""
+    return max(times, key=lambda each: times[each]) if times else None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder(_View):
+    """A line of the application that takes connections of dbperf's own pool and keeps them; `name` is
+    "file:line function".
+    """
+
+    KIND: ClassVar = "held"
+
+    @staticmethod
+    def name_of(file: str, line: int, function: str) -> str:
+        """The name of a line."""
+        return f"{file}:{line} {function}"
+
+    @property
+    def place(self) -> tuple[str, int, str]:
+        """File, line and function; the line is 0 where the name tells none."""
+        where, _, function = self.name.rpartition(" ")
+        file, _, line = where.rpartition(":")
+        told = line.isdecimal() and len(line) < 10
+        return (file, int(line), function) if told else (self.name, 0, "")
+
+    @property
+    def leaks(self) -> int:
+        """Connections that it held for too long, doing nothing."""
+        return self.figure.count("leaks")
+
+    @property
+    def leaks_returned(self) -> int:
+        """Of these, those that came back."""
+        return self.figure.count("leaks_returned")
+
+    @property
+    def leaked_seconds(self) -> float:
+        """How long it held those, as far as known."""
+        return self._seconds("leaked")
+
+    @property
+    def idle_in_transaction_seconds(self) -> float:
+        """How long transactions were open on its connections while it did something else; sampled."""
+        return self._seconds("idle_in_transaction")
+
 
 @dataclass(frozen=True, slots=True)
 class Transactions(_View):
@@ -277,6 +405,12 @@ class Operation(_View):
 def pools(figures: Iterable[Figure]) -> tuple[Pool, ...]:
     """The connection pools, one for each database and kind of pool."""
     return tuple(Pool(each) for each in figures if each.kind == Pool.KIND)
+
+
+def holders(figures: Iterable[Figure]) -> tuple[Holder, ...]:
+    """The lines that kept connections, those that leaked most first."""
+    found = [Holder(each) for each in figures if each.kind == Holder.KIND]
+    return tuple(sorted(found, key=lambda each: (-each.leaks, -each.idle_in_transaction_seconds)))
 
 
 def operations(figures: Iterable[Figure]) -> tuple[Operation, ...]:

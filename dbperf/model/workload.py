@@ -12,10 +12,12 @@ from typing import Any, TypeVar
 from dbperf.model.histogram import Latency, merged
 from dbperf.model.runtime import (
     Figure,
+    Holder,
     Operation,
     Pool,
     Transactions,
     batchers,
+    holders,
     operations,
     pools,
     together,
@@ -246,6 +248,11 @@ class Workload:
     def pools(self) -> tuple[Pool, ...]:
         """The connection pools, one for each database and kind of pool."""
         return pools(self.figures)
+
+    @property
+    def holders(self) -> tuple[Holder, ...]:
+        """The lines that kept connections of dbperf's pool, those that leaked most first."""
+        return holders(self.figures)
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from dbperf.model.histogram import Latency
-from dbperf.model.runtime import Figure, Pool, Transactions, pools, transactions
-from dbperf.report.format import duration, plural
+from dbperf.model.runtime import Figure, Holder, Pool, Transactions, holders, pools, transactions
+from dbperf.model.workload import CallSite
+from dbperf.report.allowed import busy_with, limit
+from dbperf.report.format import duration, place, plural
 from dbperf.report.layout import LABEL, clipped, one_line, paragraph
 from dbperf.report.words import database_name
 
 OF_WHOM = "of all processes of the application together"
 _SHOWN = 10
+_LINES = 3
+"""Lines of the application that are named where connections leak."""
 _LABELS = 12
 """Cells of the longest label."""
 
@@ -24,7 +28,7 @@ def connections(figures: Sequence[Figure]) -> list[tuple[str, str]]:
     told: list[tuple[str, str]] = []
     busiest = sorted(pools(figures), key=lambda each: -each.checkouts)
     for pool in busiest[:_SHOWN]:
-        told += [("Pool", _pool(pool, len(databases) > 1)), *_of_pool(pool)]
+        told += [("Pool", _pool(pool, len(databases) > 1)), *_of_pool(pool, holders(figures))]
     told.append(("", _more(len(busiest), "pool")))
     ended = transactions(figures)
     for each in ended[:_SHOWN]:
@@ -53,13 +57,16 @@ def _pool(pool: Pool, several: bool) -> str:
     return f"{clipped(one_line(pool.name), 60)}{where}: {plural(pool.checkouts, 'checkout')}{most}"
 
 
-def _of_pool(pool: Pool) -> Iterator[tuple[str, str]]:
-    yield "Wait", _listed(_spent(pool.wait_seconds, pool.wait), _number(pool.timeouts, "timeout"))
-    yield "Held", _listed(_spent(pool.held_seconds, pool.held), _raw(pool))
+def _of_pool(pool: Pool, lines: Sequence[Holder]) -> Iterator[tuple[str, str]]:
+    refused = f"{plural(pool.refused, 'checkout')} turned away from a full line" if pool.refused else ""
+    yield "Limit", limit(pool)
+    yield "Wait", _listed(_spent(pool.wait_seconds, pool.wait), _number(pool.timeouts, "timeout"), refused)
+    yield "Held", _listed(_spent(pool.held_seconds, pool.held), _raw(pool), busy_with(pool))
     opened = f"{pool.connects:,} opened" if pool.connects else ""
     failed = f"{pool.connect_errors:,} could not be opened" if pool.connect_errors else ""
     yield "Connects", _listed(opened, _spent(pool.connect_seconds, pool.connect), failed)
     yield "Pings", _pings(pool)
+    yield "Leaks", _leaks(pool, [each for each in lines if each.database == pool.database])
 
 
 def _raw(pool: Pool) -> str:
@@ -69,12 +76,31 @@ def _raw(pool: Pool) -> str:
     return f"{duration(pool.raw_seconds)} of it by {checkouts} that ran no statement through SQLAlchemy"
 
 
-def _pings(pool: Pool) -> str:
-    if not pool.pings:
+def _leaks(pool: Pool, lines: Sequence[Holder]) -> str:
+    if not pool.leaks:
         return ""
+    back = f"{pool.leaks_returned:,} came back" if pool.leaks_returned else "none came back"
+    leaking = [each for each in lines if each.leaks]
+    taken = ", ".join(_line(each) for each in leaking[:_LINES])
+    more = f" and {plural(len(leaking) - _LINES, 'more line')}" if len(leaking) > _LINES else ""
+    where = f", taken at {taken}{more}" if taken else ""
+    return f"{plural(pool.leaks, 'connection')} held too long{where}; {back}"
+
+
+def _line(holder: Holder) -> str:
+    file, line, function = holder.place
+    if not line:
+        return "a line that is not known"
+    return one_line(f"{place(CallSite(file, line, function, 0))} {clipped(function, 40)}")
+
+
+def _pings(pool: Pool) -> str:
+    spared = f"{pool.spared_pings:,} spared, the connection had just been used" if pool.spared_pings else ""
+    if not pool.pings:
+        return spared and f"none; {spared}"
     share = f", before {min(pool.pings / pool.checkouts, 1):.0%} of checkouts" if pool.checkouts else ""
     dead = plural(pool.ping_errors, "dead connection") if pool.ping_errors else "no dead connection"
-    return _listed(f"{pool.pings:,}{share}", _spent(pool.ping_seconds, pool.ping), f"{dead} found")
+    return _listed(f"{pool.pings:,}{share}", _spent(pool.ping_seconds, pool.ping), f"{dead} found", spared)
 
 
 def _transactions(each: Transactions) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dbperf.model.histogram import Latency
 from dbperf.model.runtime import (
     Figure,
+    Holder,
     Operation,
     Pool,
     Transactions,
     batchers,
+    holders,
+    mean_number,
     operations,
     pools,
     together,
     transactions,
+    usual_number,
 )
 
 
@@ -24,6 +28,7 @@ def runtime(figures: Sequence[Figure]) -> dict[str, Any]:
     """What the engine's run-time parts did. All of it follows from `figures`, which `saved.parse` reads."""
     return {
         "pools": [_pool(each) for each in pools(figures)],
+        "holders": [_holder(each) for each in holders(figures)],
         "batchers": [_plain(each) for each in batchers(figures)],
         "caches": [],
         "transactions": _transactions(transactions(figures)),
@@ -54,6 +59,48 @@ def _pool(pool: Pool) -> dict[str, Any]:
         "pings": pool.pings,
         "ping_errors": pool.ping_errors,
         **_spent("ping", pool.ping_seconds, pool.ping),
+        **_of_ours(pool),
+    }
+
+
+def _of_ours(pool: Pool) -> dict[str, Any]:
+    """What dbperf's own pool counts alone."""
+    return {
+        **_numbers("allowed", pool.allowed),
+        **_numbers("open", pool.open),
+        **_numbers("waiting", pool.waiting),
+        "decisions": pool.decisions,
+        "stalled_seconds": pool.stalled_seconds,
+        "executing_seconds": pool.executing_seconds,
+        "idle_in_transaction_seconds": pool.idle_in_transaction_seconds,
+        "idle_seconds": pool.idle_seconds,
+        "leaks": pool.leaks,
+        "leaks_returned": pool.leaks_returned,
+        "retired": pool.retired,
+        "refused": pool.refused,
+        "spared_pings": pool.spared_pings,
+    }
+
+
+def _numbers(what: str, times: Mapping[int, float]) -> dict[str, float | int | None]:
+    return {
+        f"{what}_mean": mean_number(times),
+        f"{what}_usual": usual_number(times),
+        f"{what}_most": max(times) if times else None,
+    }
+
+
+def _holder(holder: Holder) -> dict[str, Any]:
+    file, line, function = holder.place
+    return {
+        "file": file,
+        "line": line,
+        "function": function,
+        "database": holder.database,
+        "leaks": holder.leaks,
+        "leaks_returned": holder.leaks_returned,
+        "leaked_seconds": holder.leaked_seconds,
+        "idle_in_transaction_seconds": holder.idle_in_transaction_seconds,
     }
 
 

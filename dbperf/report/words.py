@@ -107,6 +107,9 @@ def replayed_seconds(report: Report) -> tuple[float, float]:
 def stake(recommendation: Recommendation, report: Report) -> str:
     """What a recommendation can save of the captured time; where nothing was timed, the time it is about."""
     total = report.seconds
+    if recommendation.code.startswith("DBP5"):  # waiting and pinging are in no statement's time
+        spared = sum(each.seconds_saved or 0.0 for each in recommendation.evidence)
+        return f"can save {duration(spared)} of what checkouts take (estimated)" if spared else ""
     if (least := sum(each.seconds_saved or 0.0 for each in recommendation.evidence)) and total > 0:
         percent = f"{least / total:.0%}" if least >= total / 100 else "under 1%"
         return f"can save at least {duration(least)} of the {duration(total)} captured ({percent}, estimated)"

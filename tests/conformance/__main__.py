@@ -1,8 +1,10 @@
-"""The test suites of SQLAlchemy and Alembic with every engine instrumented, outcome by outcome.
+"""The test suites of SQLAlchemy and Alembic with every engine instrumented, outcome by outcome, and those
+about pools with dbperf's in the place of SQLAlchemy's.
 
     uv run python -m tests.conformance                        # what CI runs: two minutes
     uv run python -m tests.conformance --whole                # every test: half an hour
     uv run python -m tests.conformance sqlalchemy test/engine/test_pool.py -k reset
+    uv run python -m tests.conformance pool                   # dbperf's pools
     uv run python -m tests.conformance --whole --postgresql /usr/lib/postgresql/15
 
 Each suite runs with dbperf and without. Every test must end alike: passed, skipped, or failed with the same
@@ -39,7 +41,7 @@ def _options() -> argparse.Namespace:
     assert __doc__
     parser = argparse.ArgumentParser("python -m tests.conformance", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("suite", nargs="?", choices=SUITES, help="both by default")
+    parser.add_argument("suite", nargs="?", choices=SUITES, help="all by default")
     parser.add_argument("tests", nargs="*", metavar="test", help="files or folders, instead of those of CI")
     parser.add_argument("-k", default="", metavar="EXPRESSION", help="as pytest's")
     parser.add_argument("--whole", action="store_true", help="every test, not only those chosen for CI")
@@ -50,12 +52,12 @@ def _options() -> argparse.Namespace:
 
 def conforms(suite: Suite, options: argparse.Namespace) -> bool:
     """Run a suite both ways and print what came of it. True: nothing differs but what is expected."""
-    archive, place = fetch(suite, options.cache), options.cache / suite.package
-    tests = options.tests or ([] if options.whole else suite.chosen)
-    print(f"{suite.release}: logs in {place}", flush=True)
+    archive, place = fetch(suite, options.cache), options.cache / suite.name
+    tests = options.tests or ([] if options.whole and not suite.only_chosen else suite.chosen)
+    print(f"{suite.name}: {suite.release}, logs in {place}", flush=True)
     began = time.monotonic()
     without, instrumented = pair(suite, archive, place, options.postgresql, ["-k", options.k, *tests])
-    reasons, found = expected(suite.package), differences(without, instrumented)
+    reasons, found = expected(suite.name), differences(without, instrumented)
     other = {test: found[test] for test in found if known(test) not in reasons}
     if other:
         print(f"{len(other)} differ: {', '.join(files(other))} once more", flush=True)
@@ -64,13 +66,14 @@ def conforms(suite: Suite, options: argparse.Namespace) -> bool:
     alike = {known(test) for test in without.ended} & reasons.keys() - {known(test) for test in found}
     print(*table(without, instrumented), sep="\n")
     print(f"{len(without.ended):,} tests in {time.monotonic() - began:.0f} s")
-    print(f"{instrumented.engines:,} engines instrumented, {instrumented.statements:,} statements seen")
+    objects, uses = suite.counted
+    print(f"{instrumented.objects:,} {objects}, {instrumented.uses:,} {uses}")
     _explain(found, other, reasons)
-    if not instrumented.statements:
-        print("dbperf has seen no statement, so this proves nothing")
+    if not instrumented.uses:
+        print(f"no {uses}, so this proves nothing")
     for test in sorted(alike):
         print(f"ends alike, so expected.toml must not name it: {test}")
-    return not other and not alike and instrumented.statements > 0
+    return not other and not alike and instrumented.uses > 0
 
 
 def _explain(found: Differences, other: Differences, reasons: dict[str, str]) -> None:

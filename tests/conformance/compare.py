@@ -28,10 +28,10 @@ def known(test: str) -> str:
     return _VERSION.sub("", test)
 
 
-def expected(package: str) -> dict[str, str]:
+def expected(suite: str) -> dict[str, str]:
     """The tests of a suite that must end differently, and why."""
     reasons: dict[str, dict[str, str]] = tomllib.loads(_EXPECTED.read_text("utf-8"))
-    return reasons.get(package, {})
+    return reasons.get(suite, {})
 
 
 def files(tests: Iterable[str]) -> list[str]:

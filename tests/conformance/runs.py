@@ -25,8 +25,8 @@ class Run:
     """How each test ended, by its id, and what dbperf was given to see: nothing in the run without it."""
 
     ended: dict[str, str]
-    engines: int = 0
-    statements: int = 0
+    objects: int = 0
+    uses: int = 0
 
 
 def pair(
@@ -52,7 +52,7 @@ def _pytest(suite: Suite, tree: Path, mode: str, arguments: Sequence[str]) -> It
     # Besides the suite's own options: one process, so that tests run in the same order both ways.
     options = ["-qq", "--maxfail=0", "-p", "no:xdist", "-p", "no:cacheprovider", "-p", "dbperf_conformance"]
     options += [f"--outcomes={place / mode}.jsonl", "-m", f"not ({suite.left_out})"]
-    options += ["--instrumented"] if mode == "with" else []
+    options += [suite.switch] if mode == "with" else []
     # With -P and PYTHONNOUSERSITE, what is installed is imported, not the copy of it in the tree.
     command = [sys.executable, "-P", "-m", "pytest", *options, *arguments]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DBPERF_")}

@@ -17,11 +17,18 @@ _PIP_DOWNLOAD = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"
 class Suite:
     """A package's tests, but those marked as `left_out`. CI runs the `chosen`, or all where none are."""
 
+    name: str
     package: str
     left_out: str
     asynchronous: bool = False
     """Whether an async driver is tested, too."""
     chosen: tuple[str, ...] = ()
+    only_chosen: bool = False
+    """Whether the others say nothing about what this suite is for."""
+    switch: str = "--instrumented"
+    """The option of the plugin's with which dbperf takes part."""
+    counted: tuple[str, str] = ("engines instrumented", "statements seen")
+    """What the plugin counts then; nothing of the second, and the run proves nothing."""
 
     @property
     def release(self) -> str:
@@ -31,9 +38,10 @@ class Suite:
 
 # Left out are type checks, which run no engine, and tests of memory, as in SQLAlchemy's own runs.
 SUITES = {
-    suite.package: suite
+    suite.name: suite
     for suite in (
         Suite(
+            "sqlalchemy",
             "sqlalchemy",
             left_out="mypy or memory_intensive",
             asynchronous=True,
@@ -48,7 +56,20 @@ SUITES = {
                 "test/orm/test_transaction.py",
             ),
         ),
-        Suite("alembic", left_out="mypy"),
+        Suite(
+            "pool",
+            "sqlalchemy",
+            left_out="mypy or memory_intensive",
+            asynchronous=True,
+            chosen=(
+                "test/engine/test_pool.py",
+                "test/ext/asyncio/test_cancellation.py",
+            ),
+            only_chosen=True,
+            switch="--pools",
+            counted=("pools made", "checkouts"),
+        ),
+        Suite("alembic", "alembic", left_out="mypy"),
     )
 }
 

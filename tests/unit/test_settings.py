@@ -61,6 +61,7 @@ def test_paths_from_the_environment_are_a_list(monkeypatch: pytest.MonkeyPatch) 
     ("variable", "text", "says"),
     [
         ("DBPERF_ENABLED", "maybe", "DBPERF_ENABLED: enabled takes 1 or 0, not 'maybe'"),
+        ("DBPERF_POOL", "fair", "DBPERF_POOL: pool takes adaptive, fifo or sqlalchemy, not 'fair'"),
         ("DBPERF_MAX_STATEMENTS", "0", "max_statements takes a positive whole number, not 0"),
         ("DBPERF_MAX_STATEMENTS", "many", "max_statements takes a positive whole number, not 'many'"),
     ],
@@ -80,6 +81,8 @@ def test_an_unusable_variable_is_named(
     [
         ("max_statement = 1", "no setting 'max_statement'; known: "),
         ("enabled = 1", "enabled takes 1 or 0, not 1"),
+        ("pool = 'fast'", "pool takes adaptive, fifo or sqlalchemy, not 'fast'"),
+        ("pool = ['fifo']", "pool takes adaptive, fifo or sqlalchemy, not ['fifo']"),
         ("max_statements = true", "max_statements takes a positive whole number, not True"),
         ("app_prefixes = '/srv'", "app_prefixes takes a list of paths, not '/srv'"),
     ],

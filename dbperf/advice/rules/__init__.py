@@ -11,6 +11,7 @@ from typing import Final
 
 from dbperf.advice.rules import (
     cartesian_product,
+    connection_leak,
     correlated_subquery,
     count_for_existence,
     deep_offset,
@@ -18,6 +19,7 @@ from dbperf.advice.rules import (
     function_on_column,
     having_for_where,
     huge_in_list,
+    idle_in_transaction,
     implicit_cast,
     leading_wildcard,
     limit_without_order,
@@ -28,11 +30,14 @@ from dbperf.advice.rules import (
     order_by_random,
     outer_join_made_inner,
     over_fetch,
+    pool_too_large,
+    pool_too_small,
     pruning_broken,
     repeated_query,
     select_star,
     unbounded_result,
     union_for_union_all,
+    wasted_pre_ping,
     write_without_where,
 )
 
@@ -61,6 +66,11 @@ RULES: Final[tuple[ModuleType, ...]] = (
     n_plus_one,
     repeated_query,
     over_fetch,
+    pool_too_small,
+    pool_too_large,
+    connection_leak,
+    idle_in_transaction,
+    wasted_pre_ping,
 )
 
 

@@ -1,4 +1,5 @@
-"""The pytest plugin of both runs: writes down how tests end and, in one of them, instruments every engine.
+"""The pytest plugin of both runs: writes down how tests end and, in one of them, instruments every engine, or
+puts dbperf's pools in the place of SQLAlchemy's.
 
 It stands in a folder of its own, because that folder is on the import path of the suites' tests.
 """
@@ -21,6 +22,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--outcomes", type=Path, help="the file to write, one line of JSON an event")
     parser.addoption("--instrumented", action="store_true", help="instrument every engine with dbperf")
+    parser.addoption("--pools", action="store_true", help="use dbperf's pools for SQLAlchemy's")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -29,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Outcomes(file))
     if config.getoption("--instrumented"):
         config.pluginmanager.register(Instrumented(file))
+    if config.getoption("--pools"):
+        config.pluginmanager.register(Pools(file))
 
 
 class Outcomes:
@@ -104,6 +108,53 @@ class Instrumented:
         print(json.dumps(["instrumented", self.engines, self.statements]), file=self.file)
 
 
+class Pools:
+    """QueuePool and AsyncAdaptedQueuePool are dbperf's pools, with SQLAlchemy's names and defaults.
+
+    Under those names dialects choose them, tests make them and `isinstance` finds them.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
+
+        from dbperf.pool import AdaptivePool, AsyncAdaptivePool
+
+        self.file = file
+        self.pools = self.checkouts = 0
+        logging.getLogger("dbperf").addHandler(Warnings(file))
+        _replace(QueuePool, self.counted(QueuePool, AdaptivePool))
+        _replace(AsyncAdaptedQueuePool, self.counted(AsyncAdaptedQueuePool, AsyncAdaptivePool))
+
+    def counted(self, original: Any, ours: Any) -> Any:
+        plugin = self
+
+        def make(
+            self: Any,
+            creator: Any,
+            pool_size: int = 5,
+            max_overflow: int = 10,
+            timeout: float = 30.0,
+            use_lifo: bool = False,
+            **kw: Any,
+        ) -> None:
+            plugin.pools += 1
+            # Some tests count pings: they want one also where a connection was used just before.
+            kw.setdefault("alive_bypass", 0.0)
+            ours.__init__(self, creator, pool_size, max_overflow, timeout, use_lifo, **kw)
+
+        def get(self: Any) -> Any:
+            plugin.checkouts += 1
+            return ours._do_get(self)
+
+        # The module is part of the name under which a pool logs.
+        body = {"__init__": make, "_do_get": get, "__module__": original.__module__}
+        return type(original.__name__, (ours,), body)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self) -> None:
+        print(json.dumps(["instrumented", self.pools, self.checkouts]), file=self.file)
+
+
 def _replace_create_engine(follow: Callable[[Any], None]) -> None:
     """As `dbperf record` does it: all functions that make an engine, sync or async, end in this one."""
     import sqlalchemy.ext.asyncio
@@ -120,8 +171,13 @@ def _replace_create_engine(follow: Callable[[Any], None]) -> None:
         follow(engine)
         return engine
 
+    _replace(original, create_engine)
+
+
+def _replace(original: Any, by: Any) -> None:
+    """Wherever a module of SQLAlchemy has it."""
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "sqlalchemy":
             for attribute, value in list(vars(module).items()):
                 if value is original:
-                    setattr(module, attribute, create_engine)
+                    setattr(module, attribute, by)

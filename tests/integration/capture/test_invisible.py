@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +114,10 @@ def heard(engine: sa.Engine) -> list[str]:
 
 
 def both(url: str, look: Callable[[sa.Engine], Any], **kw: Any) -> tuple[Any, Any]:
-    """What is seen of an engine without dbperf and of one with it, each in a database as it was."""
+    """What is seen of an engine without dbperf and of one that it measures, each in a database as it was."""
+    measured = partial(dbperf.create_engine, dbperf=dbperf.Settings(pool="sqlalchemy"))
     seen = []
-    for create in (sa.create_engine, dbperf.create_engine):
+    for create in (sa.create_engine, measured):
         engine = create(url, **kw)
         seen.append(look(engine))
         with engine.begin() as connection:

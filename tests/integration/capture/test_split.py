@@ -24,8 +24,18 @@ ROW_BY_ROW = sa.select(sa.func.pg_sleep(0.004)).select_from(sa.func.generate_ser
 """Twenty rows, each of which takes the server its time: one that streams works while it is fetched."""
 
 
-def test_the_wait_for_a_connection_is_of_the_statement_that_waited(psycopg_url: str, only: Only) -> None:
-    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0)
+WAITERS: dict[str, Callable[[Any], Any]] = {
+    "adaptive": lambda pool: pool._line.waiters,
+    "sqlalchemy": lambda pool: pool._pool.not_empty._waiters,
+}
+
+
+@pytest.mark.parametrize("pool_of", WAITERS)
+def test_the_wait_for_a_connection_is_of_the_statement_that_waited(
+    psycopg_url: str, only: Only, pool_of: str
+) -> None:
+    settings = dbperf.Settings(pool=pool_of)
+    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0, dbperf=settings)
 
     def wait() -> None:
         with engine.connect() as connection:
@@ -36,7 +46,7 @@ def test_the_wait_for_a_connection_is_of_the_statement_that_waited(psycopg_url: 
         connection.execute(sa.text("select 1 as holder"))
         waiting = threading.Thread(target=wait)
         waiting.start()
-        while not engine.pool._pool.not_empty._waiters:  # type: ignore[attr-defined]
+        while not WAITERS[pool_of](engine.pool):
             os.sched_yield()
         connection.execute(WORK)
     waiting.join()
@@ -51,7 +61,7 @@ def test_the_wait_for_a_connection_is_of_the_statement_that_waited(psycopg_url: 
 
 
 def test_a_wait_that_ended_without_a_connection_is_the_pools_alone(psycopg_url: str, only: Only) -> None:
-    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    engine = dbperf.create_engine(psycopg_url, pool_size=1, max_overflow=0, pool_timeout=0.5)
     with engine.connect() as connection:
         with pytest.raises(sa.exc.TimeoutError):
             engine.connect()
@@ -112,7 +122,7 @@ def test_sqlite_works_while_it_is_fetched(tmp_path: Any, only: Only) -> None:
 
 
 def test_connecting_and_pinging_are_apart(psycopg_url: str, only: Only) -> None:
-    engine = dbperf.create_engine(psycopg_url, pool_pre_ping=True)
+    engine = dbperf.create_engine(psycopg_url, pool_pre_ping=True, dbperf=dbperf.Settings(pool="sqlalchemy"))
     for _ in range(3):
         with engine.connect() as connection:
             connection.execute(sa.text("select 1 as asked"))
@@ -125,7 +135,7 @@ def test_connecting_and_pinging_are_apart(psycopg_url: str, only: Only) -> None:
 
 
 def test_a_dead_connection_is_noticed_and_replaced(psycopg_url: str) -> None:
-    engine = dbperf.create_engine(psycopg_url, pool_pre_ping=True)
+    engine = dbperf.create_engine(psycopg_url, pool_pre_ping=True, dbperf=dbperf.Settings(pool="sqlalchemy"))
     with engine.connect() as connection:
         pid = connection.execute(sa.text("select pg_backend_pid()")).scalar_one()
     other = sa.create_engine(psycopg_url)

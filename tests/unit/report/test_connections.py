@@ -67,3 +67,64 @@ def test_the_lines_fit_and_stand_in_one_column(busy: Report) -> None:
         assert all(len(line) <= width for line in lines)
         assert lines[0] == "Connections  of all processes of the application together"
         assert {len(line) - len(line[12:].lstrip()) for line in lines[1:]} == {14}
+
+
+def ours(**counts: int) -> Figure:
+    named = {key.replace("__", "."): n for key, n in counts.items()}
+    return Figure.of("pool", "AdaptivePool", "d", {"checkouts": 9, "limit.90": 9} | named)
+
+
+def test_a_quiet_pool_that_sizes_itself_says_little() -> None:
+    assert connections(
+        (ours(allowed__16=60_000, open__2=60_000, waiting__0=60_000, executing_ns=10**9),)
+    ) == [
+        ("Pool", "AdaptivePool: 9 checkouts"),
+        ("Limit", "16 all the time"),
+        ("Held", "100% executing (sampled)"),
+    ]
+    fixed = ours(allowed__90=60_000)
+    assert connections((fixed,)) == [("Pool", "AdaptivePool: 9 checkouts")]
+
+
+def test_a_busy_pool_that_sizes_itself() -> None:
+    changes = {"decision__demand": 4, "decision__no_gain": 3, "decision__probe": 2, "decision__a_b": 1}
+    doing = {"executing_ns": 30 * 10**9, "idle_in_transaction_ns": 15 * 10**9, "idle_ns": 5 * 10**9}
+    times = {"allowed__16": 6_000, "allowed__40": 60_000, "allowed__48": 12_000, "stalled_ms": 3200}
+    assert connections((ours(**changes, **doing, **times, refused=3, pings=9, spared_pings=70),)) == [
+        ("Pool", "AdaptivePool: 9 checkouts"),
+        (
+            "Limit",
+            "40 for 77% of the time, from 16 to 48; changed 10 times: 4 for demand, 3 for want of gain, "
+            "2 for a trial, 1 for other reasons; the database answered nobody for 3.20 s",
+        ),
+        ("Wait", "3 checkouts turned away from a full line"),
+        ("Held", "60% executing, 30% idle in a transaction, 10% idle (sampled)"),
+        (
+            "Pings",
+            "9, before 100% of checkouts; no dead connection found; "
+            "70 spared, the connection had just been used",
+        ),
+    ]
+    assert connections((ours(spared_pings=70),))[1] == (
+        "Pings",
+        "none; 70 spared, the connection had just been used",
+    )
+    assert connections((ours(stalled_ms=900),))[1] == ("Limit", "the database answered nobody for 900 ms")
+
+
+def test_leaks_are_told_with_their_lines() -> None:
+    lines = [Figure.of("held", f"/srv/app.py:{n} load", "d", {"leaks": n}) for n in range(1, 6)]
+    others = [
+        Figure.of("held", "/srv/b.py:1 f", "other", {"leaks": 9}),
+        Figure.of("held", "/srv/c.py:1 f", "d", {"idle_in_transaction_ns": 9}),
+    ]
+    assert connections((ours(leaks=15, leaks_returned=2), *lines, *others))[-1] == (
+        "Leaks",
+        "15 connections held too long, taken at /srv/app.py:5 load, /srv/app.py:4 load, /srv/app.py:3 load "
+        "and 2 more lines; 2 came back",
+    )
+    unknown = Figure.of("held", ":0 ", "d", {"leaks": 1})
+    assert connections((ours(leaks=1), unknown))[-1] == (
+        "Leaks",
+        "1 connection held too long, taken at a line that is not known; none came back",
+    )

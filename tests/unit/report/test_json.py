@@ -191,6 +191,7 @@ def test_coverage_and_runtime(shop: Report) -> None:
     assert document["coverage"]["other_databases"] == 2
     assert document["runtime"] == {
         "pools": [],
+        "holders": [],
         "batchers": [],
         "caches": [],
         "transactions": None,
@@ -241,3 +242,28 @@ def test_the_schema_refuses_what_it_does_not_know(shop: Report) -> None:
     document["recommendations"][0]["parameters"] = [1]
     with pytest.raises(ValidationError):
         Draft202012Validator(SCHEMA).validate(document)
+
+
+def test_a_pool_that_sizes_itself_and_the_lines_that_keep_its_connections(busy: Report) -> None:
+    counts = {"allowed.16": 3000, "allowed.40": 1000, "waiting.0": 4000, "decision.demand": 2, "leaks": 1}
+    pool = Figure.of("pool", "AdaptivePool", "d", counts | {"retired.unused": 3, "executing_ns": 10**9})
+    held = Figure.of("held", "/srv/app.py:7 load", "d", {"leaks": 1, "leaked_ns": 2 * 10**9})
+    runtime = parsed(replace(busy, figures=(held, pool)))["runtime"]
+    (told,) = runtime["pools"]
+    assert (told["allowed_mean"], told["allowed_usual"], told["allowed_most"]) == (22, 16, 40)
+    assert (told["waiting_mean"], told["waiting_most"], told["open_usual"]) == (0, 0, None)
+    assert (told["decisions"], told["retired"]) == ({"demand": 2}, {"unused": 3})
+    assert (told["leaks"], told["executing_seconds"]) == (1, 1)
+    assert runtime["holders"] == [
+        {
+            "file": "/srv/app.py",
+            "line": 7,
+            "function": "load",
+            "database": "d",
+            "leaks": 1,
+            "leaks_returned": 0,
+            "leaked_seconds": 2,
+            "idle_in_transaction_seconds": 0,
+        }
+    ]
+    assert [each["kind"] for each in runtime["figures"]] == ["held", "pool"]

@@ -36,7 +36,7 @@ st.register_type_strategy(
     Figure,
     st.builds(
         Figure.of,
-        st.sampled_from(["pool", "transactions", "operation", "batcher", "later"]),
+        st.sampled_from(["pool", "held", "transactions", "operation", "batcher", "later"]),
         st.from_type(str),
         st.from_type(str),
         st.dictionaries(

@@ -92,3 +92,31 @@ def test_json_and_back(report: Report) -> None:
     schema = json.loads(files("dbperf.report").joinpath("report.schema.json").read_text("utf-8"))
     Draft202012Validator(schema).validate(json.loads(text))
     assert saved.parse(text).recommendations == report.recommendations
+
+
+def test_a_finding_on_a_pool_has_no_statement(shop: Report, usage: Recommendation) -> None:
+    told = "5,000 pings in 5,000 checkouts took 2.00 s"
+    pings = replace(
+        usage,
+        code="DBP505",
+        slug="wasted-pre-ping",
+        tables=(),
+        statements=(),
+        call_sites=(),
+        evidence=(Evidence("", "", 5000, usage=told, seconds_saved=2.0),),
+    )
+    report = replace(shop, recommendations=(pings,))
+    assert stake(pings, report) == "can save 2.00 s of what checkouts take (estimated)"
+    silent = replace(pings, evidence=(Evidence("", "", 5000, usage=told),))
+    assert stake(silent, report) == ""
+    document = json.loads(json_report.render(report))
+    Draft202012Validator(
+        json.loads(files("dbperf.report").joinpath("report.schema.json").read_text("utf-8"))
+    ).validate(document)
+    assert saved.parse(json_report.render(report)).recommendations == (pings,)
+    page = html.render(report)
+    assert told in page
+    assert "<code></code>" not in page
+    console = Console(file=StringIO(), width=80)
+    terminal.render(report, console)
+    assert f"      {told}\n" in console.file.getvalue()  # type: ignore[attr-defined]

@@ -73,6 +73,7 @@ STATEMENT = Statement(
     samples=(Sample("select 'ü', $1", PARAMETERS), Sample("select 1")),
 )
 FIGURES = (
+    Figure("held", "/srv/a b.py:7 f.<locals>.g", "db/5432/shop", (("leaked_ns", 9), ("leaks", 1))),
     Figure("operation", "GET /ü/{id}", "", (("calls", 2), ("marker * 100 %", 1), ("marker_ns * 100 %", 7))),
     Figure("pool", "QueuePool", "db/5432/shop", (("checkouts", 2**50), ("wait.93", 1))),
 )

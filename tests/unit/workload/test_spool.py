@@ -69,6 +69,7 @@ FULL = observed(
 
 
 FIGURES = (
+    Figure("held", "/srv/a b.py:7 f.<locals>.g", "db/5432/shop", (("leaked_ns", 9), ("leaks", 1))),
     Figure("operation", "GET /é", "", (("calls", 1), ("marker a b", 1), ("marker_ns a b", 7))),
     Figure("pool", "QueuePool", "db/5432/shop", (("checkouts", 3), ("wait.93", 2**60))),
 )
@@ -104,7 +105,7 @@ def test_what_was_written_is_read(writing: Spool, tmp_path: Path) -> None:
 def test_a_text_is_spelled_out_once(writing: Spool, tmp_path: Path) -> None:
     for number in range(50):
         more = {"operations": (("job", 1),), "accesses": (Access("lazy", calls=1),)}
-        writing.write(number, seen_of([observed("select a_long_text", **more)], NONE, FIGURES[1]))
+        writing.write(number, seen_of([observed("select a_long_text", **more)], NONE, FIGURES[-1]))
     (path,) = tmp_path.glob("*.spool")
     assert [path.read_text().count(each) for each in ("a_long_text", "QueuePool", "job", "lazy")] == [1] * 4
     (batch,) = only(tmp_path).batches

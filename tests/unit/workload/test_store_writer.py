@@ -90,10 +90,13 @@ def test_what_was_written_is_what_was_folded(file: Path) -> None:
     first = [observed(calls=2, errors=1, cancellations=1), observed("u", 6)]
     second = [observed(calls=3, call_sites=(CallSite("/srv/b.py", 8, "g", 3),))]
     sink = writer(file)
-    pool = Figure("pool", "QueuePool", "db/5432/shop", (("checkouts", 5), ("wait.93", 1)))
-    sink.write(NOW, seen_of(first, Unseen(1, 2, 3, 4, 5, 6, 7, 8), figure(), pool))
+    pool = Figure(
+        "pool", "AdaptivePool", "db/5432/shop", (("allowed.9", 250), ("checkouts", 5), ("wait.93", 1))
+    )
+    held = Figure("held", "/srv/a.py:7 f", "db/5432/shop", (("leaks", 1),))
+    sink.write(NOW, seen_of(first, Unseen(1, 2, 3, 4, 5, 6, 7, 8), figure(), pool, held))
     sink.write(NOW + 1, seen_of(second, Unseen(10), figure(calls=2), figure("GET /b")))
-    figures = [figure(calls=3), figure("GET /b"), pool]
+    figures = [figure(calls=3), figure("GET /b"), pool, held]
     assert read(file) == fold([*first, *second], Unseen(11, 2, 3, 4, 5, 6, 7, 8), figures)
     assert len(rows(file, "select * from minute")) == 2
     assert rows(file, "select counts from figure_minute where counts like 'calls*3 %'") == [

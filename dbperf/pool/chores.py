@@ -1,0 +1,123 @@
+"""What is done in the background for connections that nobody uses: closing, validating, counting."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from dbperf.pool import fleet
+
+if TYPE_CHECKING:
+    from dbperf.pool.adaptive import AdaptivePool
+
+_VALIDATE = 30.0
+"""Seconds after which a connection that nobody used is asked whether it is alive."""
+_ANSWER = 5.0
+"""Seconds it has for that."""
+_LOG = logging.getLogger("dbperf.pool")
+
+
+class Chores:
+    """The chores of one pool. `ask`: the server, how many connections may be open."""
+
+    def __init__(self, pool: AdaptivePool, *, ask: bool, max_idle: float) -> None:
+        self._pool, self._max_idle = pool, max_idle
+        self.share: int | None = None
+        self._ask_at = 0.0 if ask else float("inf")
+        self._running = self._stopped = False
+        self._registered: tuple[Any, Any] = None, None
+        """The place and the connection that holds the pool's lock."""
+
+    def start(self) -> None:
+        """Run what is due, beside the caller; never twice at once."""
+        if not self._running and not self._stopped and (self._may_ask() or any(True for _ in self._due())):
+            self._running = True
+            self._pool._ways.keeper.beside(self.run)
+
+    def stop(self) -> None:
+        """Do no more, and keep nothing: nobody would close what is kept in a pool that was disposed of."""
+        self._stopped = True
+
+    def pause(self) -> float | None:
+        """Seconds until something may be due in a pool that is not used; None: never."""
+        return _VALIDATE if self._pool._line.idle else None
+
+    def run(self) -> None:
+        """All that is due now. Logs what fails, and goes on the next time."""
+        try:
+            for record, why in list(self._due()):
+                self._tend(record, why)
+            if self._may_ask():
+                self._ask()
+        except Exception as failure:  # noqa: BLE001  nobody waits for it
+            _LOG.info("a chore failed: %s", type(failure).__name__)
+        finally:
+            self._running = False
+            if self._stopped:
+                for record in self._pool._line.empty():
+                    self._pool._ready.close(record)
+
+    def _may_ask(self) -> bool:
+        return monotonic() >= self._ask_at and self._is_postgresql()
+
+    def _is_postgresql(self) -> bool:
+        return getattr(self._pool._dialect, "name", "") == "postgresql"
+
+    def _due(self) -> Iterator[tuple[Any, str]]:
+        pool, now, line = self._pool, monotonic(), self._pool._line
+        idle = sorted(line.idle.copy(), key=lambda each: each._dbperf_used)
+        least = line.keep or 1
+        surplus = min(line.open - pool.cap(), len(idle))
+        for number, record in enumerate(idle):
+            if number < surplus:
+                yield record, "surplus"
+            elif now > record._dbperf_expires:
+                yield record, "lifetime"
+            elif now - record._dbperf_used > self._max_idle and len(idle) - number > least:
+                yield record, "unused"
+            elif self._is_postgresql() and now - record._dbperf_asked > _VALIDATE:
+                yield record, ""
+
+    def _tend(self, record: Any, why: str) -> None:
+        pool = self._pool
+        if not pool._line.borrow(record):
+            return
+        try:
+            if not why:
+                used = record._dbperf_used  # by the application, that is
+                why = "" if pool._ready.answers(record, _ANSWER) else "dead"
+                record._dbperf_used, record._dbperf_asked = used, monotonic()
+        except BaseException:
+            why = "dead"
+            raise
+        finally:
+            self._put_back(record, why)
+
+    def _put_back(self, record: Any, why: str) -> None:
+        pool = self._pool
+        if not why:
+            pool._line.unborrow(record)
+            return
+        pool.metrics.pool[f"retired.{why}"] += 1
+        try:
+            pool._ready.close(record)
+        finally:
+            pool._line.drop(record)
+
+    def _ask(self) -> None:
+        """See what the server allows, on a connection that is waited for like everybody does."""
+        pool = self._pool
+        self._ask_at = monotonic() + fleet.pause()
+        record = type(pool)._do_get(pool)
+        try:
+            connection: Any = record.dbapi_connection
+            ours, one = self._registered
+            registered = ours is not None and ours.dbapi_connection is one
+            self.share = fleet.share(connection, record.driver_connection, registered=registered)
+            connection.rollback()
+            if not registered:
+                self._registered = record, connection
+        finally:
+            type(pool)._do_return_conn(pool, record)

@@ -1,0 +1,143 @@
+"""Who holds connections, since when, and which lines took them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sysconfig
+import threading
+from collections.abc import Iterable
+from sys import _getframe
+from threading import get_ident
+from types import CodeType, FrameType
+from typing import Any
+
+import greenlet
+import sqlalchemy
+
+_DEPTH = 5
+"""Frames kept of a stack, from the first that is neither SQLAlchemy's nor ours on."""
+_SHOWN = 5
+_OURS = os.path.dirname(os.path.dirname(__file__))
+_MACHINERY = (
+    os.path.dirname(sqlalchemy.__file__) + os.sep,
+    *(os.path.join(_OURS, part) + os.sep for part in ("pool", "capture")),
+)
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = (
+    f"{os.sep}site-packages{os.sep}",
+    f"{os.sep}dist-packages{os.sep}",
+    sysconfig.get_path("scripts") + os.sep,
+)
+
+Stack = list[CodeType | int]
+"""Code and instruction of each frame in turn: what a line is found by, later, if ever. Holds no frame, and so
+nobody's variables.
+"""
+
+
+class _Machinery(dict[str, bool]):
+    """Whether a file is SQLAlchemy's or ours; looked up more than a million times a second."""
+
+    def __missing__(self, file: str) -> bool:
+        found = self[file] = file.startswith(_MACHINERY)
+        return found
+
+
+_of_machinery = _Machinery().__getitem__
+
+
+Holder = tuple[float, Any, Stack]
+"""One use of a connection: since when (monotonic()), whose (a thread's identity, or an asyncio task), and
+where it was taken. A tuple: one is made for every checkout.
+"""
+
+
+def stack_of(frame: FrameType | None) -> Stack:
+    """Where a stack stands, without what SQLAlchemy and we add to it."""
+    while frame is not None and _of_machinery(frame.f_code.co_filename):
+        frame = frame.f_back
+    stack: Stack = []
+    add, left = stack.append, _DEPTH
+    while frame is not None and left:
+        add(frame.f_code)
+        add(frame.f_lasti)
+        frame = frame.f_back
+        left -= 1
+    return stack
+
+
+def taken_by_thread(now: float) -> Holder:
+    """This thread takes a connection. To be called by the pool's `_do_get`."""
+    return now, get_ident(), stack_of(_getframe(2))
+
+
+def taken_by_task(now: float) -> Holder:
+    """This task does; the coroutine's stack is that of the greenlet which runs SQLAlchemy's."""
+    parent = greenlet.getcurrent().parent
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop is running: SQLAlchemy will say so
+        task = None
+    return now, task, stack_of(parent.gr_frame if parent is not None else None)
+
+
+def lines(stack: Stack) -> list[tuple[str, int, str]]:
+    """File, line and function of each frame, innermost first."""
+    pairs = zip(stack[::2], stack[1::2], strict=True)
+    return [
+        (os.path.abspath(code.co_filename), _line(code, lasti), code.co_qualname)
+        for code, lasti in pairs
+        if isinstance(code, CodeType) and isinstance(lasti, int)
+    ]
+
+
+def site(stack: Stack) -> tuple[str, int, str]:
+    """The line of the application that took a connection; of whatever there is where none is."""
+    found = lines(stack)
+    for file, line, function in found:
+        library = any(part in file for part in _INSTALLED)
+        if not library and not file.startswith((_STANDARD, "<")):
+            return file, line, function
+    return found[0] if found else ("", 0, "")
+
+
+def written(stack: Stack) -> str:
+    """A stack as a traceback has it: the innermost frame last."""
+    told = [f'  File "{file}", line {line}, in {function}' for file, line, function in lines(stack)]
+    return "\n".join(reversed(told))
+
+
+def described(holders: Iterable[Holder], now: float) -> str:
+    """Those that have held longest, in one line."""
+    longest = sorted(holders, key=lambda each: each[0])
+    told = [f"{_who(each)} for {now - each[0]:.1f} s{_where(each)}" for each in longest[:_SHOWN]]
+    more = len(longest) - _SHOWN
+    return ", ".join([*told, f"and {more:,} more"] if more > 0 else told) or "nobody"
+
+
+def _who(holder: Holder) -> str:
+    who = holder[1]
+    if isinstance(who, int):
+        return next((each.name for each in threading.enumerate() if each.ident == who), "an ended thread")
+    return str(who.get_name()) if who is not None else "a task"
+
+
+def _where(holder: Holder) -> str:
+    file, line, function = site(holder[2])
+    return f" ({_short(file)}:{line} {function})" if file else ""
+
+
+def _short(file: str) -> str:
+    try:
+        relative = os.path.relpath(file)
+    except (OSError, ValueError):  # no working directory, or another drive
+        return file
+    return file if relative.startswith("..") else relative
+
+
+def _line(code: CodeType, lasti: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= lasti < end and line is not None:
+            return line
+    return code.co_firstlineno
