@@ -313,12 +313,10 @@ class AdaptivePool(Pool):
         inherited = [*self._line.idle, *self._out]
         record: Any
         for record in self._out:
-            record.fairy_ref = (
-                None  # else the collector would have SQLAlchemy roll back, on the parent's socket
-            )
+            # Else the collector would have SQLAlchemy roll back, on the parent's socket.
+            record.fairy_ref = None
         self._start()
-        self.metrics.pool.clear()
-        self.metrics.sites.clear()
+        self.metrics.clear()
         return inherited
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from dbperf.pool import fleet
+from dbperf.pool.control import LOG
+from dbperf.pool.ready import ANSWER
 
 if TYPE_CHECKING:
     from dbperf.pool.adaptive import AdaptivePool
 
 _VALIDATE = 30.0
 """Seconds after which a connection that nobody used is asked whether it is alive."""
-_ANSWER = 5.0
-"""Seconds it has for that."""
-_LOG = logging.getLogger("dbperf.pool")
 
 
 class Chores:
@@ -52,7 +50,7 @@ class Chores:
             if self._may_ask():
                 self._ask()
         except Exception as failure:  # noqa: BLE001  nobody waits for it
-            _LOG.info("a chore failed: %s", type(failure).__name__)
+            LOG.info("a chore failed: %s", type(failure).__name__)
         finally:
             self._running = False
             if self._stopped:
@@ -87,7 +85,7 @@ class Chores:
         try:
             if not why:
                 used = record._dbperf_used  # by the application, that is
-                why = "" if pool._ready.answers(record, _ANSWER) else "dead"
+                why = "" if pool._ready.answers(record, ANSWER) else "dead"
                 record._dbperf_used, record._dbperf_asked = used, monotonic()
         except BaseException:
             why = "dead"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dbperf.pool.adaptive import AdaptivePool
     from dbperf.pool.options import Options
 
-_ANSWER = 5.0
+ANSWER = 5.0
 """Seconds within which a ping is answered, or half of what is left if that is less: where the network is dead
 there must be time to try a new connection.
 """
@@ -52,7 +52,7 @@ class Ready:
         """Whether it may, pinged where that is due. Where it may not, it is closed."""
         if self.at_once(record, monotonic()):
             return True
-        within = min(_ANSWER, (until - monotonic()) / 2)
+        within = min(ANSWER, (until - monotonic()) / 2)
         if self._stale(record):
             record._dbperf_silent = self.close(record, within)
             return False
