@@ -256,6 +256,8 @@ class AdaptivePool(Pool):
         held = held_now(self._out.copy().items())
         seen = self._control.look(held, lag)
         self._leaks.look(held, seen.seconds)
+        if spared := self._ready.newly_spared():
+            self.metrics.pool["spared_pings"] += spared
         self._chores.start()
         self._hurried = seen.waiting > 0
         if seen.busy or seen.waiting or seen.arrivals:

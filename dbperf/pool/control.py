@@ -62,6 +62,8 @@ class Control:
             self._state, decision = decide(self._state, seen)
         else:
             decision = Decision(seen.cap, "as many as there may be", "cap")
+        if decision.kind == "stall":
+            self._metrics.pool["stalled_ms"] += round(seen.seconds * 1000)
         if decision.limit != seen.limit:
             self._change(seen.limit, decision)
         return seen

@@ -35,7 +35,7 @@ class Ready:
         self._bypass, self._lifetime = options.alive_bypass, options.max_lifetime
         self._suspect = 0.0
         """Connections last used before that may be as dead as one that was found dead then."""
-        self.spared = 0
+        self.spared = self._told = 0
         self._calls = Calls()
 
     def at_once(self, record: Any, now: float) -> bool:
@@ -47,6 +47,11 @@ class Ready:
                 return False
             self.spared += 1
         return True
+
+    def newly_spared(self) -> int:
+        """Pings that were not sent since this was asked last."""
+        before, self._told = self._told, self.spared
+        return self._told - before
 
     def by(self, record: Any, until: float) -> bool:
         """Whether it may, pinged where that is due. Where it may not, it is closed."""

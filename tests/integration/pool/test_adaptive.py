@@ -220,11 +220,14 @@ def test_a_dead_connection_is_replaced_where_it_is_pinged(engine_of: EngineOf) -
 
 
 def test_no_ping_right_after_use(engine_of: EngineOf) -> None:
-    engine = engine_of(pool_pre_ping=True, alive_bypass=60.0)
+    engine = engine_of(pool_pre_ping=True, alive_bypass=60.0, max_size=5)
     for _ in range(3):
         with engine.connect():
             pass
     assert pool_of(engine)._ready.spared == 2
+    pool_of(engine).tick(0.0)
+    pool_of(engine).tick(0.0)
+    assert pool_of(engine).metrics.counts()["spared_pings"] == 2
 
 
 def test_what_is_old_is_closed_when_it_comes_back(engine_of: EngineOf) -> None:
