@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 TICK = 0.25
 """Seconds between two looks, about."""
+USED_UP = 0.85
+"""Share of one processor from which on the program has no time left: one thread runs at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Observation:
     """How long what executes now has been held: the median of those."""
     lag: float = 0.0
     """How much later than asked for the look came: the event loop, or the interpreter, was busy."""
+    cpu: float = 0.0
+    """Processor seconds that the program used per second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from statistics import median
 from time import monotonic, process_time
 
-from dbperf.pool.controller import Decision, Observation, State, decide
+from dbperf.pool.contract import USED_UP, Decision, Observation
+from dbperf.pool.controller import decide
 from dbperf.pool.drivers import Activity, activity
 from dbperf.pool.holders import Holder, described, site, written
 from dbperf.pool.line import Line, Record
 from dbperf.pool.metrics import Metrics
+from dbperf.pool.signals import State
 
 LOG = logging.getLogger("dbperf.pool")
 _KEPT = 256
 """Changes of the limit that are remembered."""
-_USED_UP = 0.85
-"""Share of one processor from which on the program has no time left: one thread runs at once."""
 _BLOCKED = 0.1
 """Seconds that a look comes late where something else than work keeps the program from looking. Less may be
 the machine's other programs, or many connections that answer together.
@@ -75,12 +75,12 @@ class Control:
             in_use = line.held + sum(now - since for _, (since, _, _), _ in held)
             after = (line.arrivals, line.returned, line.held, in_use, line.queued(now))
             limit, waiting = line.limit, len(line.waiters)
-        arrivals, returned, ended, used, queued = (
+        arrivals, returned, ended, busy, queued = (
             new - old for new, old in zip(after, self._before, strict=True)
         )
         seconds = max(now - self._at, 1e-3)
         cpu = process_time()
-        used_up = cpu - self._cpu > _USED_UP * seconds
+        used = (cpu - self._cpu) / seconds
         self._at, self._before, self._cpu = now, after, cpu
         doing = [what for _, _, what in held]
         executing = [now - since for _, (since, _, _), what in held if what == "executing"]
@@ -88,7 +88,7 @@ class Control:
             seconds=seconds,
             limit=limit,
             cap=self._cap(),
-            busy=max(used, 0.0) / seconds,
+            busy=max(busy, 0.0) / seconds,
             peak=peak,
             waiting=waiting,
             queued=max(queued, 0.0) / seconds,
@@ -99,7 +99,8 @@ class Control:
             idle_in_transaction=doing.count("idle_in_transaction"),
             idle=doing.count("idle"),
             oldest=median(executing) if executing else 0.0,
-            lag=lag if used_up or lag > _BLOCKED else 0.0,
+            lag=lag if used > USED_UP or lag > _BLOCKED else 0.0,
+            cpu=used,
         )
 
     def _change(self, before: int, decision: Decision) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil, sqrt
 
-from dbperf.pool.contract import KINDS, TICK, Decision, Observation
+from dbperf.pool.contract import TICK, USED_UP, Decision, Observation
 from dbperf.pool.shapes import Choice, Evidence, choose, ladder
 from dbperf.pool.signals import (
+    DRIFTED,
     State,
     changed,
     counted,
@@ -19,14 +20,12 @@ from dbperf.pool.signals import (
     drifted,
     hangs,
     joined,
-    other_mix,
+    mixed,
     ramped,
     share,
     smoothed,
     uncounted,
 )
-
-__all__ = ["KINDS", "TICK", "Decision", "Observation", "State", "decide"]
 
 RECENT = 3.0
 """Seconds of the present that a trial compares with."""
@@ -81,32 +80,42 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     if hangs(state, seen):
         # Less is due with each such look: what has just become slow must not be taken for a stall for good.
         return replace(state, since=state.since + seen.seconds, rate=0.6 * state.rate), Decision(limit)
-    other, level = other_mix(state, seen), ramped(state, seen, limit)
+    stuck = seen.oldest > max(1.0, 5 * state.hold)
+    level, state = ramped(state, seen, limit), mixed(state, seen)
     state = smoothed(state, seen)
     # Without a queue, clients that are all in the database may still be more than it can serve well.
     crowded = seen.busy >= max(12.0, 0.7 * limit) and state.share > 0.7
     if not seen.waiting and seen.queued < 0.5 and not crowded:
         return _quiet(state, seen, limit)
-    if state.lag < LAG:
-        return _judged(state, seen, limit, cap, level=level, other=other, settled=settled)
-    state, decision = _judged(state, seen, limit, limit, level=level, other=other, settled=settled)
-    if decision.limit < limit or not seen.waiting:
+    late = state.lag >= LAG
+    state, decision = _judged(
+        state, seen, limit, limit if late or stuck else cap, level=level, settled=settled
+    )
+    if decision.limit < limit or not seen.waiting or not (late or stuck):
         return state, decision
-    late = f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late"
-    return state, Decision(limit, late, "client_busy")
+    if stuck:
+        return state, Decision(limit, f"what executes has been for {seen.oldest:.1f} s", "stall")
+    why = f"a queue of {seen.waiting}, but the program is {state.lag * 1e3:.0f} ms late"
+    return state, Decision(limit, why, "client_busy")
 
 
 def _judged(
-    state: State, seen: Observation, limit: int, cap: int, *, level: Observation, other: bool, settled: bool
+    state: State, seen: Observation, limit: int, cap: int, *, level: Observation, settled: bool
 ) -> tuple[State, Decision]:
     """Nothing is in the way of judging what is seen; in `level` without those who cannot be back yet."""
     if settled:
         state = drifted(state, level)
-    if other or (settled and changed(state, level)):
+    other, strange = state.mixes > 1, settled and changed(state, level)
+    if strange and state.trial and not state.looks:
+        # A trial's answer that no shape gives: another workload, or a shape like none.
+        strange, state = False, replace(state, doubt=max(state.doubt, 0.5))
+    if other or strange:
         state = replace(uncounted(state), evidence=Evidence(), share=share(seen) if other else state.share)
         return state, _unproven(seen, limit, cap) or Decision(
             limit, "another workload than before", "changed"
         )
+    if max(state.drift) > DRIFTED:
+        state = replace(uncounted(state), since=state.since, doubt=max(state.doubt, 0.3))
     if not settled:
         return state, _unproven(seen, limit, cap) or Decision(limit)
     if state.counted and abs(deviation(state, level)) > 2.5:
@@ -144,9 +153,7 @@ def _stall(state: State, seen: Observation, limit: int, cap: int, silent: bool) 
 def _quiet(state: State, seen: Observation, limit: int) -> tuple[State, Decision]:
     """Shrinks by at most 20 % a look, to the peak and room for chance (twice the root of it)."""
     enough = ceil(seen.peak + 2 * sqrt(seen.peak)) + 1
-    state = replace(
-        state, proven=max(state.proven, seen.peak), count=0.0, counted=0.0, last=0.0, before=(0, 0.0)
-    )
+    state = replace(uncounted(state), proven=max(state.proven, seen.peak), since=state.since)
     state = replace(state, evidence=state.evidence.faded(0.5 ** (seen.seconds / QUIET_MEMORY)))
     if enough >= limit:
         return state, Decision(limit)
@@ -160,7 +167,9 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
     likely = state.evidence.likely(weight, state.doubt)
     # As long as it takes to count enough, but a clear loss ends it.
     trial = min(6 * TICK, max(TICK, ENOUGH / max(1.0, state.rate * weight)))
-    chosen = choose(likely, weight, ladder(top, limit), limit, state.share, state.rate * trial, trial / TICK)
+    # Where the program has no time left, all limits give the same.
+    expected = state.rate * trial if seen.cpu < USED_UP else 0.0
+    chosen = choose(likely, weight, ladder(top, limit), limit, state.share, expected, trial / TICK)
     if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
         return state, Decision(limit)
     if chosen.trial and state.doubt > 0.1:
@@ -176,7 +185,7 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
 
 def _said(state: State, seen: Observation, limit: int, chosen: Choice) -> Decision:
     before, rate = state.before
-    now = state.count / state.counted
+    now = state.count / state.over
     if chosen.trial:
         return Decision(chosen.limit, f"what would {chosen.limit} give?", "probe")
     if chosen.limit > limit:

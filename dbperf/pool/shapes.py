@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, sqrt
+from operator import mul
 
 KNEES = (1.5, 3.0, 6.0, 12.0, 24.0, 48.0, inf)
 """Concurrency beyond which more gives little."""
@@ -146,7 +147,9 @@ def choose(
     """
     probabilities = [p for _, p in likely]
     rates = [[throughput(shape, max(share * each, 0.1)) for each in limits] for shape, _ in likely]
-    worths = [[rate / max(row) for rate in row] for row in rates]
+    best_rates = [max(row) for row in rates]
+    columns = list(zip(*rates, strict=True))
+    worths = [[rate / most for rate, most in zip(column, best_rates, strict=True)] for column in columns]
     means = _means(worths, probabilities)
     now = limits.index(limit)
     best = max(range(len(limits)), key=means.__getitem__)
@@ -156,11 +159,13 @@ def choose(
         best = now
     horizon = max(HORIZON, 8 * (ticks + AROUND))
     chosen, most = best, horizon * means[best]
-    if expected and means[best] < 0.985:
-        for i in range(len(limits)):
-            if i == now or not 0.2 <= limits[i] / limit <= 5:
+    if expected >= 1 and means[best] < 0.985:
+        logs = [[log(rate) for rate in column] for column in columns]
+        for i in range(now % 2, len(limits), 2):  # neighbours tell little apart
+            if i == now or not 0.19 <= limits[i] / limit <= 5.2:
                 continue
-            learned = _learned(rates, worths, probabilities, now, i, expected, weight)
+            gains = [a - b for a, b in zip(logs[i], logs[now], strict=True)]
+            learned = _learned(gains, worths, probabilities, expected, weight)
             score = (ticks + AROUND) * means[i] + (horizon - ticks - AROUND) * learned
             if score > most + 0.01 * horizon:
                 chosen, most = i, score
@@ -168,25 +173,20 @@ def choose(
 
 
 def _means(worths: list[list[float]], probabilities: list[float]) -> list[float]:
-    return [
-        sum(p * w for p, w in zip(probabilities, column, strict=True)) for column in zip(*worths, strict=True)
-    ]
+    """What each limit is worth on average."""
+    return [sum(map(mul, column, probabilities)) for column in worths]
 
 
 def _learned(
-    rates: list[list[float]], worths: list[list[float]], probabilities: list[float], now: int, tried: int,
-    expected: float, weight: float,
-) -> float:  # fmt: skip
-    """What the best choice is worth on average, once a trial has told the throughput at `tried`."""
-    ratios = [log(row[tried] / row[now]) for row in rates]
+    gains: list[float], worths: list[list[float]], probabilities: list[float], expected: float, weight: float
+) -> float:
+    """What the best choice is worth on average, once a trial has told by how much more it gives.
+
+    `gains`: the logarithm of that, for each shape. `worths`: of each limit, for each shape.
+    """
     total = 0.0
-    for true, p in zip(ratios, probabilities, strict=True):
-        count = max(1.0, expected)
-        variance = (1 / count + exp(-min(true, 3.0)) / count) / weight
-        after = [
-            q * exp(-((ratio - true) ** 2) / (2 * variance))
-            for ratio, q in zip(ratios, probabilities, strict=True)
-        ]
-        norm = sum(after)
-        total += p * max(_means(worths, after)) / norm
+    for true, p in zip(gains, probabilities, strict=True):
+        narrow = weight * expected / (2 * (1 + exp(-min(true, 3.0))))
+        after = [q * exp(-narrow * (gain - true) ** 2) for gain, q in zip(gains, probabilities, strict=True)]
+        total += p * max(_means(worths, after)) / sum(after)
     return total

@@ -14,6 +14,8 @@ from dbperf.pool.shapes import Evidence
 
 MEMORY = 12.0
 """Seconds after which what was seen counts half."""
+DRIFTED = 5.0
+"""Standard deviations in one of the two sums that are no chance."""
 DOUBT = 40.0
 """Seconds at one limit after which the workload has become another unnoticed, with odds of 1 - 1/e: at one
 limit a database that is busy and one that is far away may give the very same throughput."""
@@ -32,9 +34,14 @@ class State:
     """Variance of counts over their mean, smoothed."""
     last: float = 0.0
     """Transactions a second of the last look that counted, 0 when the limit has changed since."""
-    count: float = 0.0
-    """Transactions seen at the present limit, once it had taken effect, and for how long:"""
     counted: float = 0.0
+    """Seconds seen at the present limit, once it had taken effect."""
+    looks: int = 0
+    """In how many looks."""
+    count: float = 0.0
+    """Transactions seen in those, and for how long. The first look, in which what was added is only just
+    beginning, is in it for as long as there is no other."""
+    over: float = 0.0
     drift: tuple[float, float] = (0.0, 0.0)
     """Sums of how far counts were above and below what was expected, in standard deviations (CUSUM)."""
     hold: float = 0.0
@@ -44,6 +51,8 @@ class State:
     lag: float = 0.0
     crowd: float = 0.0
     """Those that use or wait for a connection, smoothed."""
+    mixes: int = 0
+    """Looks in a row in which so many that execute are not chance."""
     doubt: float = 0.0
     """Probability that the workload has become another unnoticed, since the limit last was chosen anew."""
     since: float = 0.0
@@ -95,7 +104,8 @@ def smoothed(state: State, seen: Observation) -> State:
         doubt = max(0.5, doubt)
     return replace(
         state,
-        share=state.share + fresh * (executes - state.share),
+        # A mix that is not the one of late is either chance, or the next look says so too.
+        share=state.share if state.mixes == 1 else state.share + fresh * (executes - state.share),
         rate=state.rate + fresh * (rate - state.rate),
         hold=state.hold + fresh * (hold - state.hold),
         lag=state.lag + 0.5 * (seen.lag - state.lag),
@@ -122,37 +132,42 @@ def hangs(state: State, seen: Observation) -> bool:
     return due >= 4 and seen.returned < 0.6 * due and seen.oldest > max(4 * state.hold, 0.4 * seen.seconds)
 
 
-def other_mix(state: State, seen: Observation) -> bool:
-    """Whether so many that execute are not chance, were their share the one of late."""
+def mixed(state: State, seen: Observation) -> State:
+    """With one more look, if so many that execute are not chance, were their share the one of late."""
     now = seen.executing + seen.idle_in_transaction + seen.idle
     share = min(0.95, max(0.05, state.share))
-    return now >= 4 and abs(seen.executing - now * state.share) > 5 * sqrt(now * share * (1 - share) + 1)
+    other = now >= 4 and abs(seen.executing - now * state.share) > 5 * sqrt(now * share * (1 - share) + 1)
+    return replace(state, mixes=state.mixes + 1 if other else 0)
 
 
 def deviation(state: State, seen: Observation) -> float:
-    """Of the count, in standard deviations."""
-    expected = max(1.0, state.count / state.counted * seen.seconds)
-    variance = state.scatter * expected * (1 + seen.seconds / state.counted) + (0.05 * expected) ** 2
-    return (seen.returned - expected) / sqrt(variance)
+    """Of the count, in standard deviations; 0 where there is nothing to compare with yet."""
+    if not state.looks:
+        return 0.0
+    expected = max(1.0, state.count / state.over * seen.seconds)
+    variance = state.scatter * expected * (1 + seen.seconds / state.over) + (0.05 * expected) ** 2
+    found = (seen.returned - expected) / sqrt(variance)
+    return found if state.looks > 1 else min(0.0, found)  # more than in the first look is no surprise
 
 
 def drifted(state: State, seen: Observation) -> State:
     """With the deviation of this look in the two sums; half a standard deviation a look is forgiven."""
-    if not state.counted:
-        return state
     off, (above, below) = deviation(state, seen), state.drift
     return replace(state, drift=(max(0.0, above + off - 0.5), max(0.0, below - off - 0.5)))
 
 
 def uncounted(state: State) -> State:
     """As though nothing had been seen at the present limit yet."""
-    return replace(state, since=0.0, count=0.0, counted=0.0, last=0.0, drift=(0.0, 0.0), before=(0, 0.0))
+    return replace(
+        state, since=0.0, counted=0.0, looks=0, count=0.0, over=0.0, last=0.0, drift=(0.0, 0.0),
+        before=(0, 0.0),
+    )  # fmt: skip
 
 
 def changed(state: State, seen: Observation) -> bool:
     """Whether so many transactions are not what this limit gave until now, or any likely shape would give."""
     if state.counted:
-        return abs(deviation(state, seen)) > 5 or max(state.drift) > 5
+        return abs(deviation(state, seen)) > 5
     return (
         state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
     )
@@ -161,17 +176,19 @@ def changed(state: State, seen: Observation) -> bool:
 def counted(state: State, seen: Observation) -> State:
     """With this look as evidence."""
     scatter = state.scatter
-    if state.counted and state.last:
+    if state.looks > 1 and state.last:
         # Of two looks in a row, so that a change of the level is no scatter.
         step = seen.returned - state.last * seen.seconds
-        ratio = step * step / 2 / max(1.0, state.count / state.counted * seen.seconds)
+        ratio = step * step / 2 / max(1.0, state.count / state.over * seen.seconds)
         scatter = min(10.0, max(0.7, scatter + 0.1 * (min(ratio, 4 * scatter) - scatter)))
     kept = 0.5 ** (seen.seconds / MEMORY)
     return replace(
         state,
         scatter=scatter,
         last=seen.returned / seen.seconds,
-        count=state.count + seen.returned,
         counted=state.counted + seen.seconds,
+        looks=state.looks + 1,
+        count=seen.returned + (state.count if state.looks != 1 else 0.0),
+        over=seen.seconds + (state.over if state.looks != 1 else 0.0),
         evidence=state.evidence.plus(seen.busy * state.share, seen.returned, seen.seconds, kept),
     )

@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from math import exp, inf
 from statistics import median
 
-from dbperf.pool.controller import TICK, Observation
+from dbperf.pool.contract import TICK, Observation
 
 CAP = 80
 SLOT = 0.25
@@ -153,7 +153,7 @@ class Simulation:
         self.waiters: deque[int] = deque()
         self.in_use: set[int] = set()
         self.active = 0
-        self.loop_free = 0.0
+        self.loop_free = self.loop_work = self.loop_done = 0.0
         self.owner: dict[int, int] = {}
         self.lock_queues: dict[int, deque[int]] = {}
         # Processor sharing: work is done when a clock that runs at min(1, cores / jobs) reaches its mark.
@@ -184,6 +184,7 @@ class Simulation:
 
     def on_loop(self, who: int, what: int) -> None:
         self.loop_free = max(self.now, self.loop_free) + self.regime.client_cost
+        self.loop_work += self.regime.client_cost
         self.at(self.loop_free, what, who)
 
     def think(self, who: int) -> None:
@@ -328,14 +329,17 @@ class Simulation:
         seconds = self.now - self.looked
         if seconds <= 0:
             return
+        late = max(0.0, self.loop_free - self.now)
+        done = self.loop_work - late
         states = [self.state[who] for who in self.in_use]
         ages = [self.now - self.since[who] for who in self.in_use if self.state[who] == EXECUTING]
         seen = Observation(
             seconds, self.limit, CAP, self.area / seconds, self.peak, len(self.waiters),
             self.queue_area / seconds, self.arrivals, self.returned, self.held, len(ages),
             states.count(IN_TRANSACTION), states.count(IDLE),
-            median(ages) if ages else 0.0, max(0.0, self.loop_free - self.now),
+            median(ages) if ages else 0.0, late, (done - self.loop_done) / seconds,
         )  # fmt: skip
+        self.loop_done = done
         limit = self.policy(seen)
         if limit > self.limit and self.stall_from + TICK < self.now < self.stall_to:
             self.trace.grown_in_stall += 1

@@ -28,7 +28,9 @@ from statistics import median
 
 from pool_database import KINDS, SLOT, Policy, Regime, Simulation, Trace
 
-from dbperf.pool.controller import Observation, State, decide
+from dbperf.pool.contract import Observation
+from dbperf.pool.controller import decide
+from dbperf.pool.signals import State
 
 SIZES = (2, 4, 8, 16, 24, 32, 48, 64, 80)
 START = 16
