@@ -57,7 +57,7 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
     else:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
     if decision.limit != seen.limit:
-        moved = (limit, state.rate if state.counted else 0.0)
+        moved = (limit, state.count / state.over if state.over else 0.0)
         state = replace(uncounted(state), before=moved, early=None)
     if limit < seen.limit and decision.limit == limit:
         decision = Decision(limit, f"the cap is {cap}", "cap")
@@ -175,7 +175,8 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
     if chosen.trial and state.doubt > 0.1:
         # What other limits gave is to be seen anew, or it would outweigh what the trial says.
         seconds = min(state.counted, RECENT)
-        here = Evidence().plus(seen.busy * state.share, state.rate * seconds, seconds, 1.0)
+        count = state.count / state.over * seconds
+        here = Evidence().plus(seen.busy * state.share, count, seconds, 1.0)
         state = replace(state, evidence=state.evidence.faded(OUTDATED).with_(here))
     if chosen.limit != limit:
         state = replace(state, doubt=0.0)

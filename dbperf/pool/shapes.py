@@ -167,7 +167,7 @@ def choose(
             gains = [a - b for a, b in zip(logs[i], logs[now], strict=True)]
             learned = _learned(gains, worths, probabilities, expected, weight)
             score = (ticks + AROUND) * means[i] + (horizon - ticks - AROUND) * learned
-            if score > most + 0.01 * horizon:
+            if score > most + 0.005 * horizon:
                 chosen, most = i, score
     return Choice(limits[chosen], means[chosen], chosen != best, means[now])
 
