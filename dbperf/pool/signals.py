@@ -166,8 +166,9 @@ def uncounted(state: State) -> State:
 
 def changed(state: State, seen: Observation) -> bool:
     """Whether so many transactions are not what this limit gave until now, or any likely shape would give."""
-    if state.counted:
-        return abs(deviation(state, seen)) > 5
+    off = deviation(state, seen)
+    if state.looks > 1 or off < -5:
+        return abs(off) > 5
     return (
         state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
     )
