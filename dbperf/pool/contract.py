@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 TICK = 0.25
 """Seconds between two looks, about."""
-USED_UP = 0.85
-"""Share of one processor from which on the program has no time left: one thread runs at once."""
 
 
 @dataclass(frozen=True, slots=True)

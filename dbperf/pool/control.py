@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from time import monotonic, process_time
 
-from dbperf.pool.contract import USED_UP, Decision, Observation
+from dbperf.pool.contract import Decision, Observation
 from dbperf.pool.controller import decide
 from dbperf.pool.drivers import Activity, activity
 from dbperf.pool.holders import Holder, described, site, written
@@ -20,6 +20,8 @@ from dbperf.pool.signals import State
 LOG = logging.getLogger("dbperf.pool")
 _KEPT = 256
 """Changes of the limit that are remembered."""
+_USED_UP = 0.85
+"""Share of one processor from which on the program has no time left: one thread runs at once."""
 _BLOCKED = 0.1
 """Seconds that a look comes late where something else than work keeps the program from looking. Less may be
 the machine's other programs, or many connections that answer together.
@@ -99,7 +101,7 @@ class Control:
             idle_in_transaction=doing.count("idle_in_transaction"),
             idle=doing.count("idle"),
             oldest=median(executing) if executing else 0.0,
-            lag=lag if used > USED_UP or lag > _BLOCKED else 0.0,
+            lag=lag if used > _USED_UP or lag > _BLOCKED else 0.0,
             cpu=used,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import ceil, sqrt
 
-from dbperf.pool.contract import TICK, USED_UP, Decision, Observation
+from dbperf.pool.contract import TICK, Decision, Observation
 from dbperf.pool.shapes import Choice, Evidence, choose, ladder
 from dbperf.pool.signals import (
     DRIFTED,
@@ -39,6 +39,10 @@ STALL_LIMIT = 8
 """What a stall halves down to."""
 LAG = 0.02
 """Seconds that looks come late when the client is what is slow."""
+
+
+NO_TIME = 0.95
+"""Of a processor used by the client: with more it is what is slow, and all limits give the same."""
 
 
 def decide(state: State, seen: Observation) -> tuple[State, Decision]:
@@ -114,7 +118,7 @@ def _judged(
         return state, _unproven(seen, limit, cap) or Decision(
             limit, "another workload than before", "changed"
         )
-    if max(state.drift) > DRIFTED:
+    if state.drift[0] > DRIFTED:  # more than before, slowly: no reason to try what gives less
         state = replace(uncounted(state), since=state.since, doubt=max(state.doubt, 0.3))
     if not settled:
         return state, _unproven(seen, limit, cap) or Decision(limit)
@@ -168,7 +172,7 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
     # As long as it takes to count enough, but a clear loss ends it.
     trial = min(6 * TICK, max(TICK, ENOUGH / max(1.0, state.rate * weight)))
     # Where the program has no time left, all limits give the same.
-    expected = state.rate * trial if seen.cpu < USED_UP else 0.0
+    expected = state.rate * trial if seen.cpu < NO_TIME else 0.0
     chosen = choose(likely, weight, ladder(top, limit), limit, state.share, expected, trial / TICK)
     if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
         return state, Decision(limit)

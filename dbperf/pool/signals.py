@@ -129,7 +129,7 @@ def hangs(state: State, seen: Observation) -> bool:
     due = state.rate * seen.seconds
     if seen.returned >= 4 and seen.oldest < 2 * seen.held / seen.returned:
         return False
-    return due >= 4 and seen.returned < 0.6 * due and seen.oldest > max(4 * state.hold, 0.4 * seen.seconds)
+    return due >= 4 and seen.returned < 0.6 * due and seen.oldest > max(2 * state.hold, 0.4 * seen.seconds)
 
 
 def mixed(state: State, seen: Observation) -> State:
@@ -168,7 +168,7 @@ def changed(state: State, seen: Observation) -> bool:
     """Whether so many transactions are not what this limit gave until now, or any likely shape would give."""
     off = deviation(state, seen)
     if state.looks > 1 or off < -5:
-        return abs(off) > 5
+        return abs(off) > 5 or state.drift[1] > DRIFTED
     return (
         state.evidence.surprise(seen.busy * state.share, seen.returned, seen.seconds, 1 / state.scatter) > 4
     )

@@ -1,30 +1,46 @@
 """The adaptive pool against fixed sizes, on a real PostgreSQL, through phases that want different sizes.
 
-    python tests/bench/pool_phases.py [ROUNDS] [SECONDS a phase] [psycopg|asyncpg]
+    uv run --group bench python -P tests/bench/pool_phases.py [--rounds 3] [--seconds 6] [--plot FILE]
+        [--driver psycopg|asyncpg|threads] [--sizes 5 10 20 40 80] [--only PHASE ...]
 
-Each round runs every pool through all phases in turn; ratios are to the best fixed size of the same round and
+Each round runs every pool through all phases in turn. Ratios are to the best fixed size of the same round and
 phase, and printed as medians over the rounds: of the second half of a phase, and of the whole phase.
+*threads* is psycopg without asyncio. The plot shows the last round.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import statistics
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import accumulate
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import text
+import psycopg
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from dbperf.embedded import start
-from dbperf.pool import AsyncAdaptivePool
+from dbperf.embedded import Server, start
+from dbperf.pool import AdaptivePool, AsyncAdaptivePool
 
-FIXED = (5, 10, 20, 40, 80)
-Job = Callable[[AsyncEngine, random.Random], Awaitable[None]]
+SLOT = 0.25
+"""Seconds of one point of the plot."""
+Job = Callable[[random.Random], Iterable[str | float]]
+"""What one client does with a connection: statements, and seconds in which it does something else."""
+
+SETUP = """
+    CREATE TABLE hot (id int PRIMARY KEY, n int) WITH (fillfactor = 10);
+    INSERT INTO hot SELECT n, 0 FROM generate_series(0, 3) AS s(n);
+    CREATE TABLE gate ();
+"""
 
 
 @dataclass(frozen=True)
@@ -34,117 +50,246 @@ class Phase:
     job: Job
     think: float = 0.0
     """Seconds a client waits between two jobs, on average."""
+    work: int = 0
+    """Loops of the interpreter between two jobs."""
+    stall: float = 0.0
+    """Share of the phase for which the table `gate` is locked, from a quarter of it on."""
 
 
-async def burst(engine: AsyncEngine, _: random.Random) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT pg_sleep(0.05)"))
+def contended(dice: random.Random) -> Iterable[str | float]:
+    yield "SELECT sum(n) FROM generate_series(1, 3000) AS s(n)"
+    yield f"UPDATE hot SET n = n + 1 WHERE id = {dice.randrange(4)}"
 
 
-async def contended(engine: AsyncEngine, dice: random.Random) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(text("SELECT sum(n) FROM generate_series(1, 3000) AS s(n)"))
-        hot = {"id": dice.randrange(4)}
-        await connection.execute(text("UPDATE hot SET n = n + 1 WHERE id = :id"), hot)
+def mixed(dice: random.Random) -> Iterable[str | float]:
+    yield "SELECT 1"
+    if dice.random() < 0.2:
+        yield 0.2  # asks somebody else, with the transaction open
+        yield "SELECT 1"
 
 
-async def mixed(engine: AsyncEngine, dice: random.Random) -> None:
-    async with engine.begin() as connection:
-        await connection.execute(text("SELECT 1"))
-        if dice.random() < 0.2:
-            await asyncio.sleep(0.2)  # asks somebody else, with the transaction open
-            await connection.execute(text("SELECT 1"))
-
-
-async def light(engine: AsyncEngine, _: random.Random) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
-
-
-async def client_bound(engine: AsyncEngine, _: random.Random) -> None:
-    async with engine.connect() as connection:
-        await connection.execute(text("SELECT 1"))
-    sum(range(40_000))
+def only(sql: str) -> Job:
+    return lambda _: (sql,)
 
 
 PHASES = (
-    Phase("I/O burst", 128, burst),
+    Phase("I/O burst", 128, only("SELECT pg_sleep(0.05)")),
     Phase("contention", 96, contended),
     Phase("long transactions", 128, mixed),
-    Phase("light", 8, light, think=0.05),
-    Phase("client-bound", 64, client_bound),
-    Phase("I/O burst again", 128, burst),
+    Phase("light", 8, only("SELECT 1"), think=0.05),
+    Phase("stall", 128, only("SELECT pg_sleep(0.05) FROM (SELECT count(*) FROM gate) AS g"), stall=0.25),
+    Phase("client-bound", 64, only("SELECT 1"), work=40_000),
+    Phase("I/O burst again", 128, only("SELECT pg_sleep(0.05)")),
 )
 
 
-async def run(engine: AsyncEngine, phase: Phase, seconds: float) -> tuple[float, float]:
-    """Jobs a second in the second half, and in the whole phase."""
+@dataclass
+class Trace:
+    """What one pool did in one phase: when a job ended, in seconds from its beginning."""
+
+    seconds: float
+    ends: list[float] = field(default_factory=list)
+    changes: list[tuple[float, int, str]] = field(default_factory=list)
+
+    def second_half(self) -> float:
+        """Jobs a second."""
+        return sum(end > self.seconds / 2 for end in self.ends) / (self.seconds / 2)
+
+    def whole(self) -> float:
+        return len(self.ends) / self.seconds
+
+
+@contextmanager
+def stalled(server: Server, phase: Phase, seconds: float) -> Any:
+    """Another session locks `gate` for a while."""
+
+    def hold() -> None:
+        time.sleep(seconds / 4)
+        with closing(psycopg.connect(server.dsn("postgres"))) as connection, connection.transaction():
+            connection.execute("LOCK TABLE gate IN ACCESS EXCLUSIVE MODE")
+            time.sleep(seconds * phase.stall)
+
+    thread = threading.Thread(target=hold)
+    if phase.stall:
+        thread.start()
+    yield
+    if phase.stall:
+        thread.join()
+
+
+def clients(phase: Phase, trace: Trace, one: Callable[[random.Random], Any]) -> None:
+    """The clients as threads; `one` does a job."""
     began = monotonic()
-    ends, ended = began + seconds, [0, 0]
+
+    def client(number: int) -> None:
+        dice = random.Random(number)
+        while monotonic() - began < trace.seconds:
+            if phase.think:
+                time.sleep(dice.expovariate(1 / phase.think))
+            one(dice)
+            sum(range(phase.work))
+            trace.ends.append(monotonic() - began)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(phase.clients)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+async def async_clients(engine: AsyncEngine, phase: Phase, trace: Trace) -> None:
+    began = monotonic()
 
     async def client(number: int) -> None:
         dice = random.Random(number)
-        while (now := monotonic()) < ends:
+        while monotonic() - began < trace.seconds:
             if phase.think:
                 await asyncio.sleep(dice.expovariate(1 / phase.think))
-            await phase.job(engine, dice)
-            now = monotonic()
-            if now < ends:
-                ended[now > began + seconds / 2] += 1
+            async with engine.begin() as connection:
+                for step in phase.job(dice):
+                    if isinstance(step, str):
+                        await connection.execute(text(step))
+                    else:
+                        await asyncio.sleep(step)
+            sum(range(phase.work))
+            trace.ends.append(monotonic() - began)
 
     async with asyncio.TaskGroup() as group:
         for number in range(phase.clients):
             group.create_task(client(number))
-    return ended[1] / (seconds / 2), sum(ended) / seconds
 
 
-def tell(pool: Any, phase: Phase, since: float, told: tuple[float, float]) -> None:
-    changes = " ".join(
-        f"{each.at - since:.1f}s:{each.after}({each.kind})"
-        for each in getattr(pool, "changes", ())
-        if each.at >= since
-    )
-    print(f"    {phase.name}: {told[0]:.0f}/s, whole {told[1]:.0f}/s  {changes}", flush=True)
+def job(engine: Engine, phase: Phase, dice: random.Random) -> None:
+    with engine.begin() as connection:
+        for step in phase.job(dice):
+            if isinstance(step, str):
+                connection.execute(text(step))
+            else:
+                time.sleep(step)
 
 
-async def sequence(url: str, size: int | None, seconds: float) -> list[tuple[float, float]]:
+def changes(pool: Any, since: float) -> list[tuple[float, int, str]]:
+    return [(each.at - since, each.after, each.kind) for each in pool.changes if each.at >= since]
+
+
+async def _async_sequence(server: Server, url: str, seconds: float, options: dict[str, Any]) -> list[Trace]:
+    engine = create_async_engine(url, poolclass=AsyncAdaptivePool, **options)
+    traces = []
+    for phase in PHASES:
+        since, trace = monotonic(), Trace(seconds)
+        with stalled(server, phase, seconds):
+            await async_clients(engine, phase, trace)
+        trace.changes = changes(engine.sync_engine.pool, since)
+        traces.append(_within(trace))
+    await engine.dispose()
+    return traces
+
+
+def _sequence(server: Server, url: str, seconds: float, options: dict[str, Any]) -> list[Trace]:
+    engine = create_engine(url, poolclass=AdaptivePool, **options)
+    traces = []
+    for phase in PHASES:
+        since, trace = monotonic(), Trace(seconds)
+        with stalled(server, phase, seconds):
+            clients(phase, trace, partial(job, engine, phase))
+        trace.changes = changes(engine.pool, since)
+        traces.append(_within(trace))
+    engine.dispose()
+    return traces
+
+
+def _within(trace: Trace) -> Trace:
+    """Without what ended after the phase."""
+    trace.ends = [end for end in trace.ends if end < trace.seconds]
+    return trace
+
+
+def sequence(server: Server, driver: str, size: int | None, seconds: float) -> list[Trace]:
     """All phases, with a pool of this size; None for the adaptive pool."""
-    options: dict[str, Any] = {"poolclass": AsyncAdaptivePool, "pool_timeout": 120}
+    options: dict[str, Any] = {"pool_timeout": 120}
     if size:
         options |= {"pool_size": size, "max_overflow": 0, "adaptive": False}
-    engine = create_async_engine(url, **options)
-    results = []
-    for phase in PHASES:
-        since = monotonic()
-        results.append(await run(engine, phase, seconds))
-        if size is None:
-            tell(engine.sync_engine.pool, phase, since, results[-1])
-    await engine.dispose()
-    return results
+    url = server.url("psycopg" if driver == "threads" else driver, "postgres")
+    if driver == "threads":
+        return _sequence(server, url, seconds, options)
+    return asyncio.run(_async_sequence(server, url, seconds, options))
 
 
-async def main(url: str, rounds: int, seconds: float) -> None:
-    engine = create_async_engine(url)
-    async with engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE hot (id int PRIMARY KEY, n int) WITH (fillfactor = 10)"))
-        await connection.execute(text("INSERT INTO hot SELECT n, 0 FROM generate_series(0, 3) AS s(n)"))
-    await engine.dispose()
+def tell(phase: Phase, ours: Trace, fixed: dict[int, Trace]) -> tuple[float, float]:
+    best = max(fixed.values(), key=Trace.second_half)
+    half, whole = ours.second_half() / best.second_half(), ours.whole() / best.whole()
+    rates = " ".join(f"{size}:{each.second_half():.0f}" for size, each in fixed.items())
+    print(f"  {phase.name:20} {half:.2f} {whole:.2f}  fixed {rates}  ours {ours.second_half():.0f}")
+    steps = " ".join(f"{at:.1f}s:{limit}({kind})" for at, limit, kind in ours.changes)
+    print(f"      {steps}", flush=True)
+    return half, whole
+
+
+def plot(path: str, ours: list[Trace], fixed: dict[int, list[Trace]], driver: str) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (rates, limits) = pyplot.subplots(2, 1, sharex=True, figsize=(10, 5), layout="constrained")
+    starts = [0.0, *accumulate(each.seconds for each in ours)]
+    for size, traces in [*fixed.items(), (None, ours)]:
+        points = [
+            (begun + slot * SLOT, sum(slot <= end / SLOT < slot + 1 for end in trace.ends) / SLOT)
+            for begun, trace in zip(starts, traces, strict=False)
+            for slot in range(int(trace.seconds / SLOT))
+        ]
+        style = {"color": "C3", "linewidth": 1.8} if size is None else {"linewidth": 0.8, "alpha": 0.7}
+        rates.plot(*zip(*points, strict=True), label=f"fixed {size}" if size else "adaptive", **style)
+    steps = [
+        (begun + at, limit)
+        for begun, trace in zip(starts, ours, strict=False)
+        for at, limit, _ in trace.changes
+    ]
+    limits.step(*zip(*steps, (starts[-1], steps[-1][1]), strict=True), where="post", color="C3")
+    for axes in (rates, limits):
+        for begun in starts[1:-1]:
+            axes.axvline(begun, color="0.8", linewidth=0.8)
+    for phase, begun in zip(PHASES, starts, strict=False):
+        rates.text(begun + 0.2, 1.02, phase.name, fontsize=8, transform=rates.get_xaxis_transform())
+    rates.set(ylabel="jobs a second")
+    limits.set(ylabel="connections allowed", xlabel=f"seconds ({driver})")
+    rates.legend(fontsize=7, ncols=3)
+    figure.savefig(path, dpi=110)
+
+
+def main(server: Server, chosen: argparse.Namespace) -> None:
+    with closing(psycopg.connect(server.dsn("postgres"), autocommit=True)) as connection:
+        connection.execute(SETUP)
     ratios: dict[str, list[tuple[float, float]]] = {each.name: [] for each in PHASES}
-    for _ in range(rounds):
-        fixed = {size: await sequence(url, size, seconds) for size in FIXED}
-        ours = await sequence(url, None, seconds)
+    for _ in range(chosen.rounds):
+        fixed = {size: sequence(server, chosen.driver, size, chosen.seconds) for size in chosen.sizes}
+        ours = sequence(server, chosen.driver, None, chosen.seconds)
         for number, phase in enumerate(PHASES):
-            best = max(fixed.values(), key=lambda each: each[number][0])[number]
-            rates = " ".join(f"{size}:{each[number][0]:.0f}" for size, each in fixed.items())
-            half, whole = (mine / other for mine, other in zip(ours[number], best, strict=True))
-            ratios[phase.name].append((half, whole))
-            print(f"  {phase.name:20} {half:.2f} {whole:.2f}  fixed {rates}", flush=True)
+            others = {size: traces[number] for size, traces in fixed.items()}
+            ratios[phase.name].append(tell(phase, ours[number], others))
     for name, found in ratios.items():
         halves, wholes = (statistics.median(each) for each in zip(*found, strict=True))
         print(f"{name:20} second half {halves:.2f}  whole {wholes:.2f}")
+    if chosen.plot:
+        plot(chosen.plot, ours, fixed, chosen.driver)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=6, help="of each phase")
+    parser.add_argument("--driver", choices=("psycopg", "asyncpg", "threads"), default="psycopg")
+    parser.add_argument("--sizes", type=int, nargs="*", default=(5, 10, 20, 40, 80), help="of fixed pools")
+    parser.add_argument("--only", nargs="*", help="names of phases")
+    parser.add_argument("--plot", metavar="FILE")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    rounds, seconds, driver = (*sys.argv[1:], *("1", "6", "psycopg")[len(sys.argv) - 1 :])
+    chosen = arguments()
+    PHASES = tuple(each for each in PHASES if not chosen.only or each.name in chosen.only)
     with start() as server:
-        asyncio.run(main(server.url(driver, "postgres"), int(rounds), float(seconds)))
+        main(server, chosen)
