@@ -195,7 +195,6 @@ def test_greenlets_time_out_and_nobody_is_lost(proxy: Proxy) -> None:
     assert not any(told["lost"])
 
 
-@pytest.mark.xfail(reason="who is interrupted while the pool's own thread is started keeps a permit for ever")
 def test_greenlets_that_are_killed_leak_nothing(proxy: Proxy) -> None:
     told = run("killed", proxy)
     assert not any(told["lost"])
