@@ -104,9 +104,6 @@ def shares_become(processes: list[Process], share: int) -> None:
 
 
 @pytest.mark.once
-@pytest.mark.xfail(
-    run=False, reason="a pool that is always waited for keeps what is beyond its share: others never connect"
-)
 def test_processes_share_the_server(small: Server, begin: Callable[[], Process]) -> None:
     processes = [begin() for _ in range(4)]
     shares_become(processes, BUDGET // 4)
