@@ -24,6 +24,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "once: takes long, and SQLAlchemy's version is nothing to it")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     with start(settings=SAME_PLANS) as running:

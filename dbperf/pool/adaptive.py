@@ -136,7 +136,14 @@ class AdaptivePool(Pool):
             record = self._get(record, now)
             now = monotonic()
         if not self._looked_after:
-            self._look_after()
+            try:
+                self._look_after()
+            except (
+                BaseException
+            ):  # KeyboardInterrupt, or gevent's end of a greenlet, while a thread is started
+                if not self._line.give(record):
+                    self._line.drop(record)
+                raise
         self._out[record] = self._ways.holder(now)
         return record  # type: ignore[no-any-return]
 
@@ -186,10 +193,10 @@ class AdaptivePool(Pool):
 
     def _connect(self, until: float, record: Any = None) -> Any:
         line = self._line
-        self._look_after()  # in this loop, too: connections of another are of no use here
-        if record is None:
-            record = line.place() or _ConnectionRecord(self, connect=False)
         try:
+            self._look_after()  # in this loop, too: connections of another are of no use here
+            if record is None:
+                record = line.place() or _ConnectionRecord(self, connect=False)
             self._ready.connect(record, until)
         except BaseException as error:
             line.failed(error if isinstance(error, Exception) else None, record)

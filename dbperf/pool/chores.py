@@ -80,29 +80,32 @@ class Chores:
 
     def _tend(self, record: Any, why: str) -> None:
         pool = self._pool
-        if not pool._line.borrow(record):
-            return
-        try:
-            if not why:
-                used = record._dbperf_used  # by the application, that is
-                why = "" if pool._ready.answers(record, ANSWER) else "dead"
-                record._dbperf_used, record._dbperf_asked = used, monotonic()
-        except BaseException:
-            why = "dead"
-            raise
-        finally:
-            self._put_back(record, why)
+        if why:
+            # Without a permit: where many wait for one all the time, what is beyond the share must go all the
+            # same, or another process could not open even the connection on which it would ask for its own.
+            if pool._line.shed(record):
+                self._retire(record, why)
+        elif pool._line.borrow(record):
+            self._validate(record)
 
-    def _put_back(self, record: Any, why: str) -> None:
-        pool = self._pool
-        if not why:
-            pool._line.unborrow(record)
-            return
-        pool.metrics.pool[f"retired.{why}"] += 1
+    def _validate(self, record: Any) -> None:
+        pool, alive = self._pool, False
+        used = record._dbperf_used  # by the application, that is
         try:
-            pool._ready.close(record)
+            alive = pool._ready.answers(record, ANSWER)
         finally:
-            pool._line.drop(record)
+            if alive:
+                record._dbperf_used, record._dbperf_asked = used, monotonic()
+                pool._line.unborrow(record)
+            else:
+                try:
+                    self._retire(record, "dead")
+                finally:
+                    pool._line.drop(record)
+
+    def _retire(self, record: Any, why: str) -> None:
+        self._pool.metrics.pool[f"retired.{why}"] += 1
+        self._pool._ready.close(record)
 
     def _ask(self) -> None:
         """See what the server allows, on a connection that is waited for like everybody does."""

@@ -32,7 +32,8 @@ _LOCK = f"SELECT pg_catalog.pg_try_advisory_lock_shared({_KEY})"
 
 
 def share(connection: Any, driver_connection: Any, *, registered: bool) -> int | None:
-    """This process's share of the server's connections; None behind a proxy, which knows limits of its own.
+    """This process's share of the server's connections; None behind a proxy, which knows limits of its own,
+    and with a driver that does not say which server process it was told of, so that there may be one.
 
     `connection` is one of SQLAlchemy's DBAPI connections, and nobody else uses it meanwhile; a transaction
     may be open afterwards. `registered`: the pool holds its lock on a connection that is still open.
@@ -42,9 +43,10 @@ def share(connection: Any, driver_connection: Any, *, registered: bool) -> int |
     try:
         cursor.execute(_SQL)
         allowed, *limits, processes, ours, backend = cursor.fetchone()
-        known = _backend(driver_connection)
-        if known is not None and known != backend:
-            return None  # pgbouncer makes up the number that its clients are told
+        # pgbouncer makes up the number that its clients are told. A lock that is taken through it stays on
+        # whatever connection of its own it had just lent, and nobody ever lets go of it.
+        if _backend(driver_connection) != backend:
+            return None
         if not registered and not ours:
             cursor.execute(_LOCK)
             processes += 1

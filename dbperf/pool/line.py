@@ -189,6 +189,14 @@ class Line:
             self.busy += 1
             return True
 
+    def shed(self, record: Record) -> bool:
+        """Take this idle connection out to be closed, which needs no permit; False where it is gone."""
+        with self.lock:
+            if record not in self.idle:
+                return False
+            self.idle.remove(record)
+            return True
+
     def unborrow(self, record: Record) -> None:
         """Put it back, behind those that were in use since."""
         with self.lock:

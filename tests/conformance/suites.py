@@ -63,7 +63,9 @@ SUITES = {
             asynchronous=True,
             chosen=(
                 "test/engine/test_pool.py",
+                "test/engine/test_reconnect.py",
                 "test/ext/asyncio/test_cancellation.py",
+                "test/ext/asyncio/test_engine.py",
             ),
             only_chosen=True,
             switch="--pools",
