@@ -150,22 +150,21 @@ def test_one_engine_in_loop_after_loop(async_engine_of: AsyncEngineOf) -> None:
 
 
 def test_more_may_be_in_use_at_once_when_a_queue_pays(engine_of: EngineOf) -> None:
-    many = 24  # and 16 at first
-    engine = engine_of(max_size=many)
-    everybody = threading.Barrier(many)
+    engine = engine_of(max_size=40)
+    everybody = threading.Barrier(40)
 
     def work() -> None:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
             everybody.wait(60)  # each holds a connection in a transaction until all have one
 
-    with ThreadPoolExecutor(many) as threads:
-        for each in [threads.submit(work) for _ in range(many)]:
+    with ThreadPoolExecutor(40) as threads:
+        for each in [threads.submit(work) for _ in range(40)]:
             each.result()
     changes = pool_of(engine).changes
-    assert changes[-1].after == many
+    assert changes[-1].after == 40
     assert all(each.kind and each.reason for each in changes)
-    assert pool_of(engine).checkedin() <= many
+    assert pool_of(engine).checkedin() <= 40
 
 
 def test_a_share_of_the_server_is_the_cap(engine_of: EngineOf) -> None:
