@@ -1,4 +1,7 @@
-"""Programs that use an engine with one of our pools, in threads or in tasks: alike to the test."""
+"""Programs that use an engine with one of our pools, in threads or in tasks: alike to the test.
+
+Or with SQLAlchemy's own, to compare with.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine, create_engine, exc, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util.concurrency import greenlet_spawn
 
 from dbperf.pool import AdaptivePool, AsyncAdaptivePool
@@ -66,12 +70,17 @@ class Application:
             self.runner.close()
 
 
-def application(kind: str, url: URL, **options: Any) -> Application:
-    """A program of this kind; the URL's driver is set here, `options` go to create_engine."""
+def application(kind: str, url: URL, *, plain: bool = False, **options: Any) -> Application:
+    """A program of this kind, with our pool or SQLAlchemy's (`plain`).
+
+    The URL's driver is set here, `options` go to create_engine.
+    """
     url = url.set(drivername=f"postgresql+{DRIVERS[kind]}")
     if kind == "psycopg":
-        return Application(create_engine(url, poolclass=AdaptivePool, **options), None)
-    engine = create_async_engine(url, poolclass=AsyncAdaptivePool, **options)
+        pool = QueuePool if plain else AdaptivePool
+        return Application(create_engine(url, poolclass=pool, **options), None)
+    async_pool = AsyncAdaptedQueuePool if plain else AsyncAdaptivePool
+    engine = create_async_engine(url, poolclass=async_pool, **options)
     return Application(engine.sync_engine, asyncio.Runner())
 
 

@@ -26,6 +26,8 @@ from dbperf.pool.ways import OF_COROUTINES, OF_THREADS, Ways
 
 _WITHOUT_WAIT = 30.0
 """Seconds to connect or ping where the timeout is 0: who does not want to wait in line wants a connection."""
+_STALLED = TICK / 5
+"""Seconds between looks in a stall, to end with it."""
 _HURRY = 0.02
 """Seconds in which a queue may grow before the first look at it."""
 _GOODBYE = 5.0
@@ -192,14 +194,14 @@ class AdaptivePool(Pool):
         return waiter.record
 
     def _connect(self, until: float, record: Any = None) -> Any:
-        line = self._line
+        line, began = self._line, monotonic()
         try:
             self._look_after()  # in this loop, too: connections of another are of no use here
             if record is None:
                 record = line.place() or _ConnectionRecord(self, connect=False)
             self._ready.connect(record, until)
         except BaseException as error:
-            line.failed(error if isinstance(error, Exception) else None, record)
+            line.failed(error if isinstance(error, Exception) else None, record, monotonic() - began)
             raise
         line.connected()
         return record
@@ -268,7 +270,7 @@ class AdaptivePool(Pool):
         self._chores.start()
         self._hurried = seen.waiting > 0
         if seen.busy or seen.waiting or seen.arrivals:
-            return TICK
+            return _STALLED if self._control.stalled else TICK
         self._looked_after = False
         return self._chores.pause()
 

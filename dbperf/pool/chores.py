@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _VALIDATE = 30.0
 """Seconds after which a connection that nobody used is asked whether it is alive."""
+_AGAIN = 1.0
+"""Seconds until the server is asked again where that could not be done, or whom it knew is gone."""
+_SUSPECT = 0.25
+"""Seconds within which it answers when another one was dead: to open it anew costs less than a doubt."""
 
 
 class Chores:
@@ -23,7 +27,7 @@ class Chores:
     def __init__(self, pool: AdaptivePool, *, ask: bool, max_idle: float) -> None:
         self._pool, self._max_idle = pool, max_idle
         self.share: int | None = None
-        self._ask_at = 0.0 if ask else float("inf")
+        self._asks, self._asked, self._pause = ask, float("-inf"), 0.0
         self._running = self._stopped = False
         self._registered: tuple[Any, Any] = None, None
         """The place and the connection that holds the pool's lock."""
@@ -58,7 +62,13 @@ class Chores:
                     self._pool._ready.close(record)
 
     def _may_ask(self) -> bool:
-        return monotonic() >= self._ask_at and self._is_postgresql()
+        pause = self._pause if self._is_registered() else min(_AGAIN, self._pause)
+        return self._asks and monotonic() - self._asked >= pause and self._is_postgresql()
+
+    def _is_registered(self) -> bool:
+        """Whether the connection that holds the pool's lock is still open: nobody counts a pool without."""
+        record, connection = self._registered
+        return record is not None and record.dbapi_connection is connection
 
     def _is_postgresql(self) -> bool:
         return getattr(self._pool._dialect, "name", "") == "postgresql"
@@ -75,8 +85,12 @@ class Chores:
                 yield record, "lifetime"
             elif now - record._dbperf_used > self._max_idle and len(idle) - number > least:
                 yield record, "unused"
-            elif self._is_postgresql() and now - record._dbperf_asked > _VALIDATE:
+            elif self._is_postgresql() and (now - record._dbperf_asked > _VALIDATE or self._suspect(record)):
                 yield record, ""
+
+    def _suspect(self, record: Any) -> bool:
+        """Whether another one was found dead since this one was alive."""
+        return bool(max(record._dbperf_used, record._dbperf_asked) <= self._pool._ready.suspect)
 
     def _tend(self, record: Any, why: str) -> None:
         pool = self._pool
@@ -92,7 +106,8 @@ class Chores:
         pool, alive = self._pool, False
         used = record._dbperf_used  # by the application, that is
         try:
-            alive = pool._ready.answers(record, ANSWER)
+            # A permit is held meanwhile. After a failover none may answer, and others wait.
+            alive = pool._ready.answers(record, _SUSPECT if self._suspect(record) else ANSWER)
         finally:
             if alive:
                 record._dbperf_used, record._dbperf_asked = used, monotonic()
@@ -110,12 +125,11 @@ class Chores:
     def _ask(self) -> None:
         """See what the server allows, on a connection that is waited for like everybody does."""
         pool = self._pool
-        self._ask_at = monotonic() + fleet.pause()
+        self._asked, self._pause = monotonic(), fleet.pause()
         record = type(pool)._do_get(pool)
         try:
             connection: Any = record.dbapi_connection
-            ours, one = self._registered
-            registered = ours is not None and ours.dbapi_connection is one
+            registered = self._is_registered()
             self.share = fleet.share(connection, record.driver_connection, registered=registered)
             connection.rollback()
             if not registered:

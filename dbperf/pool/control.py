@@ -52,6 +52,11 @@ class Control:
         self._before = (0, 0, 0.0, 0.0, 0.0)
         self.changes: deque[Change] = deque(maxlen=_KEPT)
 
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing comes back at present."""
+        return self._state.stalled > 0
+
     def begin(self) -> None:
         """Observe from now on: the time in which nobody used the pool says nothing."""
         self._observe([], 0.0)

@@ -56,7 +56,7 @@ def decide(state: State, seen: Observation) -> tuple[State, Decision]:
     limit = min(max(1, seen.limit), cap)
     if state.early is not None:
         seen = joined(state.early, seen)
-    if seen.seconds < 0.6 * TICK:
+    if seen.seconds < 0.6 * TICK and not (state.stalled and seen.returned):
         state, decision = _early(replace(state, early=seen), seen, limit, cap)
     else:
         state, decision = _full(replace(state, early=None), seen, limit, cap)
@@ -175,6 +175,9 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
     expected = state.rate * trial if seen.cpu < NO_TIME else 0.0
     chosen = choose(likely, weight, ladder(top, limit), limit, state.share, expected, trial / TICK)
     if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
+        return state, Decision(limit)
+    if chosen.limit < limit and state.share < 0.5:
+        # Most do not execute: it is not they who crowd the database, and they would be given back at once.
         return state, Decision(limit)
     if chosen.trial and state.doubt > 0.1:
         # What other limits gave is to be seen anew, or it would outweigh what the trial says.

@@ -22,8 +22,11 @@ Record = Any
 
 PARALLEL = 8
 """Connections that are opened at once. After one could not be opened, one, until one could."""
-_FIRST_RETRY, _LAST_RETRY = 0.01, 1.0
-"""Seconds after a failed connect until the next is tried; doubled each time."""
+_COSTLY, _PATIENT, _LAST_RETRY = 4.0, 0.05, 1.0
+"""After a failed connect the next is tried in so many times what it took (where nobody listens that is next
+to nothing, a server that refuses has worked for it), or in this share of the time since the first that
+failed, if that is more; in so many seconds at most.
+"""
 
 
 class Waiter(Protocol):
@@ -60,7 +63,8 @@ class Line:
         self.returned = 0
         self.held = 0.0
         self.waited = 0.0
-        self.failures = 0
+        self.failing: float | None = None
+        """Since when connections cannot be opened, of monotonic()."""
         self.retry_at = 0.0
         self._serving = False
 
@@ -145,11 +149,11 @@ class Line:
         """What the permit was granted for without a connection has one now."""
         with self.lock:
             self.connecting -= 1
-            self.failures, self.retry_at = 0, 0.0
+            self.failing, self.retry_at = None, 0.0
             self._serve()
 
-    def failed(self, error: BaseException | None, place: Record | None) -> None:
-        """It could not be opened: the permit goes back.
+    def failed(self, error: BaseException | None, place: Record | None, took: float) -> None:
+        """It could not be opened, after `took` seconds: the permit goes back.
 
         With an `error` of the database others wait a little before they try: those who wait are woken, to see
         until when. Where no connection is left that could come back, they get that error now: each would find
@@ -158,10 +162,12 @@ class Line:
         with self.lock:
             self.connecting -= 1
             if error is not None:
-                delay = min(_FIRST_RETRY * 2**self.failures, _LAST_RETRY)
-                self.failures = min(self.failures + 1, 16)
+                now = monotonic()
+                if self.failing is None:
+                    self.failing = now - took
+                delay = min(max(_COSTLY * took, _PATIENT * (now - self.failing)), _LAST_RETRY)
                 # Half of it at random, so that processes do not come back all together.
-                self.retry_at = monotonic() + delay * random.uniform(0.5, 1.0)  # noqa: S311  no secret
+                self.retry_at = now + delay * random.uniform(0.5, 1.0)  # noqa: S311  no secret
                 if self.busy == 1 and not self.idle:
                     self._refuse(error)
             self.drop(place)
@@ -228,7 +234,7 @@ class Line:
         self._serve()
 
     def _may_connect(self) -> bool:
-        if self.failures:
+        if self.failing is not None:
             return self.connecting < 1 and monotonic() >= self.retry_at
         return self.connecting < PARALLEL
 

@@ -33,7 +33,7 @@ class Ready:
     def __init__(self, pool: AdaptivePool, options: Options) -> None:
         self._pool, self._ping = pool, options.pre_ping
         self._bypass, self._lifetime = options.alive_bypass, options.max_lifetime
-        self._suspect = 0.0
+        self.suspect = 0.0
         """Connections last used before that may be as dead as one that was found dead then."""
         self.spared = self._told = 0
         self._calls = Calls()
@@ -43,7 +43,7 @@ class Ready:
         if self._stale(record):
             return False
         if self._ping:
-            if now - record._dbperf_used >= self._bypass or record._dbperf_used <= self._suspect:
+            if now - record._dbperf_used >= self._bypass or record._dbperf_used <= self.suspect:
                 return False
             self.spared += 1
         return True
@@ -83,7 +83,7 @@ class Ready:
         if alive and not guard.fired:
             record._dbperf_used = monotonic()
             return True
-        self._suspect = now
+        self.suspect = now
         record._dbperf_silent = guard.fired
         record.invalidate(exc.DisconnectionError("it does not answer a ping"))
         return False

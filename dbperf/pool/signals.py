@@ -118,10 +118,11 @@ def smoothed(state: State, seen: Observation) -> State:
 def ramped(state: State, seen: Observation, limit: int) -> Observation:
     """Without the first mean hold after growth, in which those that were added cannot have come back yet."""
     before, rate = state.before
-    if state.since or not 0 < before < limit or not rate or state.hold > seen.seconds / 2:
+    hold = max(state.hold, seen.held / max(1, seen.returned))
+    if state.since or not 0 < before < limit or hold > seen.seconds / 2:
         return seen
-    returned = max(0, round(seen.returned - rate * state.hold))
-    return replace(seen, seconds=seen.seconds - state.hold, returned=returned)
+    returned = max(0, round(seen.returned - (rate or state.rate) * hold))
+    return replace(seen, seconds=seen.seconds - hold, returned=returned)
 
 
 def hangs(state: State, seen: Observation) -> bool:

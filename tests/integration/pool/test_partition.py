@@ -23,7 +23,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from dbperf.embedded import Server, start
 from dbperf.pool import AdaptivePool, AsyncAdaptivePool
 
-TIMEOUT = 1.5
+TIMEOUT = 1.0
 LATE = 1.25
 """Of the timeout: 1.1 is meant, but machines are loaded."""
 SIZE = 3
@@ -158,7 +158,10 @@ def assert_in_time(app: Application, count: int = 1) -> None:
 def assert_nothing_lost(app: Application) -> None:
     assert (app.pool.checkedout(), app.pool._line.connecting, len(app.pool._line.waiters)) == (0, 0, 0)
     assert len(set(app.pids(SIZE))) == SIZE
-    assert app.pool.checkedout() == 0
+    until = time.monotonic() + 10.0
+    while app.pool.checkedout():  # by the pool itself, that asks others whether they are as dead
+        assert time.monotonic() < until
+        app.failures()
 
 
 def assert_works_again(app: Application, within: float) -> float:
@@ -169,6 +172,7 @@ def assert_works_again(app: Application, within: float) -> float:
     return time.monotonic() - begin
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [1, 2 * SIZE])
 def test_idle_connections_go_dark(run: Start, proxy: Proxy, count: int) -> None:
     app = run()
@@ -181,6 +185,7 @@ def test_idle_connections_go_dark(run: Start, proxy: Proxy, count: int) -> None:
     assert_nothing_lost(app)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("count", [1, 2 * SIZE])
 def test_dark_from_the_beginning(run: Start, proxy: Proxy, count: int) -> None:
     app = run()
@@ -192,6 +197,7 @@ def test_dark_from_the_beginning(run: Start, proxy: Proxy, count: int) -> None:
     assert_nothing_lost(app)
 
 
+@pytest.mark.once
 def test_idle_connections_are_too_old_and_dark(run: Start, proxy: Proxy) -> None:
     """asyncpg waits for 2 s for a server to end a connection."""
     app = run(pool_recycle=0)
@@ -204,6 +210,7 @@ def test_idle_connections_are_too_old_and_dark(run: Start, proxy: Proxy) -> None
     assert_nothing_lost(app)
 
 
+@pytest.mark.once
 def test_dispose_ends_while_it_is_dark(run: Start, proxy: Proxy) -> None:
     app = run(pool_size=10)
     app.pids(10)
@@ -213,6 +220,7 @@ def test_dispose_ends_while_it_is_dark(run: Start, proxy: Proxy) -> None:
     assert time.monotonic() - begin < 5.0 * LATE
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
 def test_a_ping_that_is_cancelled_leaves_nothing(proxy: Proxy, driver: str) -> None:
     """Not even its connection: what it still waits for would be the next one's answer."""
@@ -245,6 +253,7 @@ def test_a_ping_that_is_cancelled_leaves_nothing(proxy: Proxy, driver: str) -> N
     asyncio.run(check())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("size", [SIZE, 20])
 def test_connections_that_are_dead_where_new_ones_work(run: Start, server: Server, size: int) -> None:
     """A failover: what was open goes nowhere, what is opened now goes to the new server."""

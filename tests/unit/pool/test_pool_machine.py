@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
 
     def _connect(self) -> None:
         """One checkout; what it raises must have a reason."""
-        free, failed = self.line.busy < self.line.limit, self.line.failures
+        free, failed = self.line.busy < self.line.limit, self.line.failing is not None
         trouble = (self.server.raises, self.dialect.raises, self.listener_raises)
         try:
             self.held.append(self.pool.connect())
@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
             assert not free or failed or any(trouble), "it timed out with a permit free"
         except (BrokenError, Interrupt, exc.DisconnectionError, exc.InvalidRequestError):
             assert any(trouble)
-        if self.line.failures and self.line.retry_at:
+        if self.line.failing is not None and self.line.retry_at:
             self.line.retry_at = NEVER  # when it is due is a rule's to say, not the clock's
 
     @rule()
@@ -130,7 +130,7 @@ class Machine(RuleBasedStateMachine):
         self._connect()
         self.listener_raises = None
 
-    @precondition(lambda self: self.line.failures)
+    @precondition(lambda self: self.line.failing is not None)
     @rule()
     def the_next_attempt_is_due(self) -> None:
         self.line.retry_at = 0.0
@@ -296,13 +296,13 @@ def test_who_waits_for_another_to_connect_does_not_spin() -> None:
     server, connecting, go_on = Server(), Event(), Event()
 
     def connect() -> Connection:
-        if pool._line.failures:
+        if pool._line.failing is not None:
             connecting.set()
             assert go_on.wait(10)
         return server.connect()
 
     pool = still(AdaptivePool(connect, pool_size=3, max_overflow=0))
-    pool._line.failures, pool._line.retry_at = 1, monotonic()
+    pool._line.failing, pool._line.retry_at = monotonic(), monotonic()
     served: list[Callable[[], None]] = []
     serve = pool._line.serve
 
