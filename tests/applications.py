@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -55,11 +56,9 @@ class Application:
         """The server's process of each of so many connections, checked out together."""
 
         def taken(engine: Engine) -> list[int]:
-            connections = [engine.connect() for _ in range(count)]
-            found = [each.execute(PID).scalar_one() for each in connections]
-            for each in connections:
-                each.close()
-            return found
+            with ExitStack() as stack:
+                connections = [stack.enter_context(engine.connect()) for _ in range(count)]
+                return [each.execute(PID).scalar_one() for each in connections]
 
         return self.do(taken)
 

@@ -22,7 +22,7 @@ Record = Any
 
 PARALLEL = 8
 """Connections that are opened at once. After one could not be opened, one, until one could."""
-_COSTLY, _PATIENT, _LAST_RETRY = 4.0, 0.05, 1.0
+_COSTLY, _PATIENT, _LAST_RETRY = 4.0, 0.02, 1.0
 """After a failed connect the next is tried in so many times what it took (where nobody listens that is next
 to nothing, a server that refuses has worked for it), or in this share of the time since the first that
 failed, if that is more; in so many seconds at most.
