@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbperf.model.histogram import Latency, middle_of
+from dbperf.model.pools import Holder, Pool
 from dbperf.model.recommendation import Severity
-from dbperf.model.runtime import Holder, Pool
 from dbperf.model.workload import CallSite
 
 

@@ -12,7 +12,7 @@ class Metrics:
     """The counts of one engine's pools: a pool that takes another's place goes on with the same.
 
     Holds on to nothing of the pool. Written by the pool's housekeeping alone, some times a second; read from
-    any thread. Names, as in `model.runtime.Pool`:
+    any thread. Names, as in `model.pools.Pool`:
 
     - `allowed.N`, `open.N`, `waiting.N`: milliseconds with a limit of N, with N connections open (idle ones
       among them), with N checkouts waiting;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dbperf.model.runtime import Pool, usual_number
+from dbperf.model.pools import Pool, usual_number
 from dbperf.report.format import duration, plural
 from dbperf.report.layout import clipped, one_line
 

@@ -29,8 +29,8 @@ from collections.abc import Iterator, Sequence
 
 from dbperf.advice.access import stable, where
 from dbperf.advice.pool_use import Finding, PoolUse, site
+from dbperf.model.pools import Holder
 from dbperf.model.recommendation import Severity
-from dbperf.model.runtime import Holder
 from dbperf.model.workload import CallSite, called
 from dbperf.report.format import duration, plural
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dbperf.model.runtime import Figure, Holder, Pool, holders, mean_number, together, usual_number
+from dbperf.model.pools import Holder, Pool, holders, mean_number, usual_number
+from dbperf.model.runtime import Figure, together
 
 COUNTS = {
     "allowed.16": 3000,
