@@ -15,6 +15,8 @@ from typing import Any
 import sqlalchemy
 from greenlet import getcurrent
 
+from dbperf.model.codelines import line_of
+
 _SHOWN = 5
 _OURS = os.path.dirname(os.path.dirname(__file__))
 _MACHINERY = (
@@ -110,7 +112,7 @@ def lines(stack: Stack) -> list[tuple[str, int, str]]:
     """File, line and function of each frame, innermost first."""
     pairs = zip(stack[::2], stack[1::2], strict=True)
     return [
-        (os.path.abspath(code.co_filename), _line(code, lasti), code.co_qualname)
+        (os.path.abspath(code.co_filename), line_of(code, lasti), code.co_qualname)
         for code, lasti in pairs
         if isinstance(code, CodeType) and isinstance(lasti, int)
     ]
@@ -158,10 +160,3 @@ def _short(file: str) -> str:
     except (OSError, ValueError):  # no working directory, or another drive
         return file
     return file if relative.startswith("..") else relative
-
-
-def _line(code: CodeType, lasti: int) -> int:
-    for start, end, line in code.co_lines():
-        if start <= lasti < end and line is not None:
-            return line
-    return code.co_firstlineno
