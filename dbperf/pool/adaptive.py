@@ -71,6 +71,7 @@ class AdaptivePool(Pool):
         alive_bypass: float = 0.5,
         leak_after: float = 60.0,
         adaptive: bool = True,
+        _metrics: Metrics | None = None,
         **kw: Any,
     ) -> None:
         super().__init__(creator, **kw)
@@ -92,7 +93,7 @@ class AdaptivePool(Pool):
         self._attentive = self._pre_ping or self._recycle > -1
         self._pre_ping = False  # SQLAlchemy pings later than the deadline reaches
         self._ready = Ready(self, self._options)
-        self.metrics = Metrics()
+        self.metrics = Metrics() if _metrics is None else _metrics
         self._start()
         forks.watch(self)
 
@@ -267,7 +268,7 @@ class AdaptivePool(Pool):
 
     def recreate(self) -> Pool:
         self.logger.info("Pool recreating")
-        new = self.__class__(
+        return self.__class__(
             self._creator,
             **{each.name: getattr(self._options, each.name) for each in fields(self._options)},
             recycle=self._recycle,
@@ -275,11 +276,9 @@ class AdaptivePool(Pool):
             logging_name=self._orig_logging_name,
             reset_on_return=self._reset_on_return,
             _dispatch=self.dispatch,
+            _metrics=self.metrics,
             dialect=self._dialect,
         )
-        new.metrics = self.metrics
-        new._start()
-        return new
 
     def dispose(self) -> None:
         until = monotonic() + _GOODBYE
