@@ -6,7 +6,7 @@ import os
 import sysconfig
 import threading
 from asyncio import current_task
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from sys import _getframe
 from threading import get_ident
 from types import CodeType, FrameType
@@ -108,24 +108,20 @@ def taken_by_task(now: float) -> Holder:
     return now, task, stack_of(parent.gr_frame if parent is not None else None)
 
 
-def lines(stack: Stack) -> list[tuple[str, int, str]]:
+def lines(stack: Stack) -> Iterator[tuple[str, int, str]]:
     """File, line and function of each frame, innermost first."""
-    pairs = zip(stack[::2], stack[1::2], strict=True)
-    return [
-        (os.path.abspath(code.co_filename), line_of(code, lasti), code.co_qualname)
-        for code, lasti in pairs
-        if isinstance(code, CodeType) and isinstance(lasti, int)
-    ]
+    for code, lasti in zip(stack[::2], stack[1::2], strict=True):
+        if isinstance(code, CodeType) and isinstance(lasti, int):
+            yield os.path.abspath(code.co_filename), line_of(code, lasti), code.co_qualname
 
 
 def site(stack: Stack) -> tuple[str, int, str]:
     """The line of the application that took a connection; of whatever there is where none is."""
-    found = lines(stack)
-    for file, line, function in found:
+    for file, line, function in lines(stack):
         library = any(part in file for part in _INSTALLED)
         if not library and not file.startswith((_STANDARD, "<")):
             return file, line, function
-    return found[0] if found else ("", 0, "")
+    return next(lines(stack), ("", 0, ""))
 
 
 def written(stack: Stack) -> str:
