@@ -22,6 +22,8 @@ _OURS = os.path.dirname(os.path.dirname(__file__))
 _MACHINERY = (
     os.path.dirname(sqlalchemy.__file__) + os.sep,
     *(os.path.join(_OURS, part) + os.sep for part in ("pool", "capture")),
+    "<sqlalchemy generated",  # wrappers of a Session's methods; in 2.0 they say no more than "<string>"
+    "<string>",
 )
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (
@@ -119,7 +121,8 @@ def site(stack: Stack) -> tuple[str, int, str]:
     """The line of the application that took a connection; of whatever there is where none is."""
     for file, line, function in lines(stack):
         library = any(part in file for part in _INSTALLED)
-        if not library and not file.startswith((_STANDARD, "<")):
+        generated = os.path.basename(file).startswith("<")
+        if not library and not generated and not file.startswith(_STANDARD):
             return file, line, function
     return next(lines(stack), ("", 0, ""))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from dbperf.pool import AdaptivePool
 from dbperf.pool.holders import Stack, lines, site, stack_of, taken_by_thread
@@ -72,6 +73,22 @@ def test_what_the_engine_adds_is_left_out() -> None:
     with engine.connect():
         ((_, _, stack),) = engine.pool._out.values()
     assert functions(stack)[0] == "test_what_the_engine_adds_is_left_out"
+
+
+def test_what_a_session_adds_is_left_out() -> None:
+    engine = sa.create_engine("sqlite://", poolclass=AdaptivePool)
+    with Session(engine) as session:
+        session.execute(sa.text("SELECT 1"))
+        ((_, _, stack),) = engine.pool._out.values()
+    assert functions(stack)[0] == "test_what_a_session_adds_is_left_out"
+
+
+def test_generated_code_is_not_the_applications() -> None:
+    scope: dict[str, Any] = {"call": lambda: stack_of(sys._getframe())}
+    exec(compile("def generated(): return call()", "<generated>", "exec"), scope)
+    stack = scope["generated"]()[2:]  # as if it were what SQLAlchemy is called by
+    assert functions(stack)[0] == "generated"
+    assert site(stack)[2] == "test_generated_code_is_not_the_applications"
 
 
 def test_who_asks_for_a_record_in_a_bare_thread_is_told_too() -> None:
