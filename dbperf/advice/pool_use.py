@@ -38,6 +38,16 @@ class PoolUse:
         return self.has_own_figures and set(self.pool.allowed) != {self.pool.limit}
 
     @property
+    def sized_by(self) -> str:
+        """The keyword that says how many connections may be in use."""
+        return "max_size" if self.pool.cap_of in {"max_size", "default"} else "pool_size + max_overflow"
+
+    @property
+    def is_of_fleet(self) -> bool:
+        """Whether nobody said, and the limit is this process's share of what the server allows."""
+        return self.pool.cap_of == "fleet"
+
+    @property
     def handed_out_at_limit(self) -> int:
         """Checkouts after which all the connections that there may ever be were in use."""
         limit = self.pool.limit

@@ -115,6 +115,14 @@ class Pool(View):
         return self._times("allowed")
 
     @property
+    def cap_of(self) -> str:
+        """Who says how many may be in use at the very most, for the longest time: `pool_size` (with
+        `max_overflow`), `max_size`, `fleet` (this process's share of what the server allows), `default`
+        (neither the user nor the server did); "" where it is not known.
+        """
+        return next(iter(self._by_name("cap")), "")
+
+    @property
     def open(self) -> dict[int, float]:
         """Seconds with each number of connections open in a process, idle ones among them."""
         return self._times("open")

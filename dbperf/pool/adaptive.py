@@ -123,6 +123,12 @@ class AdaptivePool(Pool):
         """Connections that may be in use at once, at the very most."""
         return self._options.cap or self._chores.share or UNKNOWN
 
+    def cap_of(self) -> str:
+        """Who says so: `pool_size`, `max_size`, the `fleet`'s share, or nobody (`default`)."""
+        if self._options.cap:
+            return "pool_size" if self._options.sized else "max_size"
+        return "fleet" if self._chores.share else "default"
+
     def _do_get(self) -> ConnectionPoolEntry:
         now = monotonic()
         record = self._line.take()
@@ -257,6 +263,7 @@ class AdaptivePool(Pool):
         held = held_now(self._out.copy().items())
         seen = self._control.look(held, lag)
         self._leaks.look(held, seen.seconds)
+        self.metrics.pool[f"cap.{self.cap_of()}"] += round(seen.seconds * 1000)
         if spared := self._ready.newly_spared():
             self.metrics.pool["spared_pings"] += spared
         self._chores.start()

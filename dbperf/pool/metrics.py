@@ -16,6 +16,7 @@ class Metrics:
 
     - `allowed.N`, `open.N`, `waiting.N`: milliseconds with a limit of N, with N connections open (idle ones
       among them), with N checkouts waiting;
+    - `cap.WHOSE`: milliseconds with a cap of this origin (`AdaptivePool.cap_of`);
     - `executing_ns`, `idle_in_transaction_ns`, `idle_ns`: connections in use by what they did, sampled;
     - `decision.KIND`: how often the limit was changed for this kind of reason;
     - `stalled_ms`: how long the database answered nobody;

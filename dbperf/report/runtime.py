@@ -53,6 +53,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
 def _of_ours(pool: Pool) -> dict[str, Any]:
     """What dbperf's own pool counts alone."""
     return {
+        "cap_of": pool.cap_of or None,
         **_numbers("allowed", pool.allowed),
         **_numbers("open", pool.open),
         **_numbers("waiting", pool.waiting),
