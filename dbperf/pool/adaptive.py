@@ -275,7 +275,7 @@ class AdaptivePool(Pool):
 
     def recreate(self) -> Pool:
         self.logger.info("Pool recreating")
-        return self.__class__(
+        new = self.__class__(
             self._creator,
             **{each.name: getattr(self._options, each.name) for each in fields(self._options)},
             recycle=self._recycle,
@@ -286,6 +286,8 @@ class AdaptivePool(Pool):
             _metrics=self.metrics,
             dialect=self._dialect,
         )
+        new._chores.share = self._chores.share  # until the server is asked again
+        return new
 
     def dispose(self) -> None:
         until = monotonic() + _GOODBYE
