@@ -36,7 +36,9 @@ def limit(pool: Pool) -> str:
     """
     times, changes = pool.allowed, sum(pool.decisions.values())
     stalled = (
-        f"the database answered nobody for {duration(pool.stalled_seconds)}" if pool.stalled_seconds else ""
+        f"nothing came back from the database for {duration(pool.stalled_seconds)}"
+        if pool.stalled_seconds
+        else ""
     )
     usual = usual_number(times)
     if usual is None or (usual == pool.limit and len(times) == 1):

@@ -64,7 +64,7 @@ def judge(use: PoolUse) -> Iterator[Finding]:
         for each in longest
         if each.idle_in_transaction_seconds >= LINE_SHARE * spent and (line := site(each))
     ]
-    named = ", ".join(f"{place(line)} {duration(seconds)}" for line, seconds in held)
+    named = ", ".join(f"{place(line)} ({duration(seconds)})" for line, seconds in held)
     yield Finding(
         key=pool.name,
         severity=Severity.WARNING if waited or share >= MOST_SHARE else Severity.INFO,

@@ -208,6 +208,8 @@ def test_lines_of_one_function_are_one_leak_and_functions_are_apart() -> None:
 def test_a_leak_of_nobody_knows_which_line() -> None:
     (only,) = found(LEAKING)
     assert (only.id, only.call_sites) == ("DBP503:AdaptivePool", ())
+    (only,) = found(pool(checkouts=1, leaks=1))
+    assert only.title == "1 connection taken was held and did nothing: it never came back"
     (only,) = found(LEAKING, Figure.of("held", ":0 ", SHOP, {"leaks": 2}))
     assert (only.id, only.call_sites) == ("DBP503:AdaptivePool", ())
 
@@ -243,7 +245,7 @@ def test_idle_in_a_transaction() -> None:
     assert only.fix == "in /srv/shop/app.py:12 commit, or close the session, before slow work"
     assert only.call_sites == (LOAD,)
     assert only.evidence[0].usage == (
-        "8.00 s of 20.0 s sampled idle in a transaction, taken at /srv/shop/app.py:12 7.00 s"
+        "8.00 s of 20.0 s sampled idle in a transaction, taken at /srv/shop/app.py:12 (7.00 s)"
     )
     waited = pool("AdaptivePool", **IDLE, wait_ns=S)
     assert found(waited)[0].severity is Severity.WARNING

@@ -97,7 +97,7 @@ def test_a_busy_pool_that_sizes_itself() -> None:
         (
             "Limit",
             "40 for 77% of the time, from 16 to 48; changed 10 times: 4 for demand, 3 for want of gain, "
-            "2 for a trial, 1 for other reasons; the database answered nobody for 3.20 s",
+            "2 for a trial, 1 for other reasons; nothing came back from the database for 3.20 s",
         ),
         ("Wait", "3 checkouts turned away from a full line"),
         ("Held", "60% executing, 30% idle in a transaction, 10% idle (sampled)"),
@@ -111,7 +111,10 @@ def test_a_busy_pool_that_sizes_itself() -> None:
         "Pings",
         "none; 70 spared, the connection had just been used",
     )
-    assert connections((ours(stalled_ms=900),))[1] == ("Limit", "the database answered nobody for 900 ms")
+    assert connections((ours(stalled_ms=900),))[1] == (
+        "Limit",
+        "nothing came back from the database for 900 ms",
+    )
 
 
 @pytest.mark.parametrize(
