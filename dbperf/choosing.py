@@ -6,9 +6,13 @@ from typing import Any
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, QueuePool
-from sqlalchemy.util import get_cls_kwargs
 
 from dbperf.settings import Resolved
+
+OURS = frozenset(
+    {"max_size", "max_waiting", "max_lifetime", "max_idle", "alive_bypass", "leak_after", "adaptive"}
+)
+"""The keywords that only dbperf's pool knows. Said here, so that who switched dbperf off need not load it."""
 
 
 def with_pool(
@@ -37,10 +41,7 @@ def without_ours(keywords: dict[str, Any]) -> dict[str, Any]:
     """Without the keywords that only dbperf's pool knows: SQLAlchemy would refuse them, and dbperf can be
     switched off with no change to the program.
     """
-    from dbperf.pool import AdaptivePool
-
-    ours = set(get_cls_kwargs(AdaptivePool)) - set(get_cls_kwargs(QueuePool))
-    return {name: value for name, value in keywords.items() if name not in ours}
+    return {name: value for name, value in keywords.items() if name not in OURS}
 
 
 def _of_dialect(url: URL, *, is_async: bool) -> type[Pool] | None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbperf.model.histogram import Latency, middle_of
+from dbperf.model.pools import Holder, Pool
 from dbperf.model.recommendation import Severity
-from dbperf.model.runtime import Holder, Pool
 from dbperf.model.workload import CallSite
 
 
@@ -36,6 +36,16 @@ class PoolUse:
     def sizes_itself(self) -> bool:
         """Whether the limit of connections in use moves."""
         return self.has_own_figures and set(self.pool.allowed) != {self.pool.limit}
+
+    @property
+    def sized_by(self) -> str:
+        """The keyword that says how many connections may be in use."""
+        return "max_size" if self.pool.cap_of in {"max_size", "default"} else "pool_size + max_overflow"
+
+    @property
+    def is_of_fleet(self) -> bool:
+        """Whether nobody said, and the limit is this process's share of what the server allows."""
+        return self.pool.cap_of == "fleet"
 
     @property
     def handed_out_at_limit(self) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy
 
+from dbperf.model.codelines import line_of
 from dbperf.model.workload import CallSite
 from dbperf.settings import Resolved
 
@@ -198,11 +199,4 @@ def _folders(paths: Iterator[str] | tuple[str, ...]) -> tuple[str, ...]:
 def call_site(code: CodeType, lasti: int, calls: int) -> CallSite:
     """The file (absolute), line and function of a place in code; a comprehension counts as its function."""
     function = code.co_qualname.partition(".<locals>.<")[0]
-    return CallSite(os.path.abspath(code.co_filename), _line(code, lasti), function, calls)
-
-
-def _line(code: CodeType, lasti: int) -> int:
-    for start, end, line in code.co_lines():
-        if start <= lasti < end and line is not None:
-            return line
-    return code.co_firstlineno
+    return CallSite(os.path.abspath(code.co_filename), line_of(code, lasti), function, calls)

@@ -15,7 +15,8 @@ from dbperf.capture.recorder import Recorders
 from dbperf.capture.settled import AccessKey, Book, Settled, settle
 from dbperf.capture.slot import Site, Slot
 from dbperf.model.histogram import Latency
-from dbperf.model.runtime import Figure, Holder, Operation, Pool, Transactions
+from dbperf.model.pools import Holder, Pool
+from dbperf.model.runtime import Figure, Operation, Transactions
 from dbperf.model.workload import Access, CallSite, Observed, Seen, Unseen, combined
 
 _TRANSACTIONS = ("begin", "commit", "rollback")

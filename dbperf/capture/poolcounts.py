@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dbperf.model.runtime import Holder
+from dbperf.model.pools import Holder
 
 Line = tuple[str, int, str]
 Counts = Mapping[Line | None, Counter[str]]

@@ -10,19 +10,8 @@ from operator import add, attrgetter
 from typing import Any, TypeVar
 
 from dbperf.model.histogram import Latency, merged
-from dbperf.model.runtime import (
-    Figure,
-    Holder,
-    Operation,
-    Pool,
-    Transactions,
-    batchers,
-    holders,
-    operations,
-    pools,
-    together,
-    transactions,
-)
+from dbperf.model.pools import Holder, Pool, holders, pools
+from dbperf.model.runtime import Figure, Operation, Transactions, batchers, operations, together, transactions
 
 _Item = TypeVar("_Item")
 

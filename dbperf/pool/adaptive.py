@@ -73,6 +73,7 @@ class AdaptivePool(Pool):
         alive_bypass: float = 0.5,
         leak_after: float = 60.0,
         adaptive: bool = True,
+        _metrics: Metrics | None = None,
         **kw: Any,
     ) -> None:
         super().__init__(creator, **kw)
@@ -94,7 +95,7 @@ class AdaptivePool(Pool):
         self._attentive = self._pre_ping or self._recycle > -1
         self._pre_ping = False  # SQLAlchemy pings later than the deadline reaches
         self._ready = Ready(self, self._options)
-        self.metrics = Metrics()
+        self.metrics = Metrics() if _metrics is None else _metrics
         self._start()
         forks.watch(self)
 
@@ -123,6 +124,12 @@ class AdaptivePool(Pool):
     def cap(self) -> int:
         """Connections that may be in use at once, at the very most."""
         return self._options.cap or self._chores.share or UNKNOWN
+
+    def cap_of(self) -> str:
+        """Who says so: `pool_size`, `max_size`, the `fleet`'s share, or nobody (`default`)."""
+        if self._options.cap:
+            return "pool_size" if self._options.sized else "max_size"
+        return "fleet" if self._chores.share else "default"
 
     def _do_get(self) -> ConnectionPoolEntry:
         now = monotonic()
@@ -265,6 +272,7 @@ class AdaptivePool(Pool):
         held = held_now(self._out.copy().items())
         seen = self._control.look(held, lag)
         self._leaks.look(held, seen.seconds)
+        self.metrics.pool[f"cap.{self.cap_of()}"] += round(seen.seconds * 1000)
         if spared := self._ready.newly_spared():
             self.metrics.pool["spared_pings"] += spared
         self._chores.start()
@@ -284,10 +292,10 @@ class AdaptivePool(Pool):
             logging_name=self._orig_logging_name,
             reset_on_return=self._reset_on_return,
             _dispatch=self.dispatch,
+            _metrics=self.metrics,
             dialect=self._dialect,
         )
-        new.metrics = self.metrics
-        new._start()
+        new._chores.share = self._chores.share  # until the server is asked again
         return new
 
     def dispose(self) -> None:

@@ -141,21 +141,28 @@ class Leaks:
 
     def look(self, held: Held, seconds: float) -> None:
         """Tell of each once, with the stack that took it."""
-        now, sites = monotonic(), self._metrics.sites
+        now = monotonic()
         for record, holder, what in held:
-            since, _, stack = holder
-            if what == "idle_in_transaction":
-                sites[site(stack)]["idle_in_transaction_ns"] += round(seconds * 1e9)
-            if self.open.get(record) is holder or what == "executing" or now - since < self.after:
+            idle, leaks = what == "idle_in_transaction", self._leaks(record, holder, what, now)
+            if not idle and not leaks:
                 continue
-            self.open[record] = holder
-            self._metrics.pool["leaks"] += 1
-            sites[site(stack)].update(leaks=1, leaked_ns=round((now - since) * 1e9))
-            LOG.warning(
-                "a connection is held, and does nothing: %s. It was taken here:\n%s",
-                described([holder], now),
-                written(stack),
-            )
+            counts = self._metrics.sites[site(holder[2])]
+            if idle:
+                counts["idle_in_transaction_ns"] += round(seconds * 1e9)
+            if leaks:
+                self.open[record] = holder
+                self._metrics.pool["leaks"] += 1
+                counts.update(leaks=1, leaked_ns=round((now - holder[0]) * 1e9))
+                LOG.warning(
+                    "a connection is held, and does nothing: %s. It was taken here:\n%s",
+                    described([holder], now),
+                    written(holder[2]),
+                )
+
+    def _leaks(self, record: Record, holder: Holder, what: Activity, now: float) -> bool:
+        """Whether it does by now, and was not told of yet."""
+        told = self.open.get(record) is holder
+        return not told and what != "executing" and now - holder[0] >= self.after
 
     def returned(self, record: Record, holder: Holder, now: float) -> None:
         """One that was told of came back."""

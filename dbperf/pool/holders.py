@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sysconfig
 import threading
-from collections.abc import Iterable
+from asyncio import current_task
+from collections.abc import Iterable, Iterator
 from sys import _getframe
 from threading import get_ident
 from types import CodeType, FrameType
 from typing import Any
 
-import greenlet
 import sqlalchemy
+from greenlet import getcurrent
 
-_DEPTH = 5
-"""Frames kept of a stack, from the first that is neither SQLAlchemy's nor ours on."""
+from dbperf.model.codelines import line_of
+
 _SHOWN = 5
 _OURS = os.path.dirname(os.path.dirname(__file__))
 _MACHINERY = (
     os.path.dirname(sqlalchemy.__file__) + os.sep,
     *(os.path.join(_OURS, part) + os.sep for part in ("pool", "capture")),
+    "<sqlalchemy generated",  # wrappers of a Session's methods; in 2.0 they say no more than "<string>"
+    "<string>",
 )
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (
@@ -30,9 +32,9 @@ _INSTALLED = (
     sysconfig.get_path("scripts") + os.sep,
 )
 
-Stack = list[CodeType | int]
-"""Code and instruction of each frame in turn: what a line is found by, later, if ever. Holds no frame, and so
-nobody's variables.
+Stack = tuple[CodeType | int, ...]
+"""Code and instruction of each frame in turn, five at most, from the first that is neither SQLAlchemy's nor
+ours on: what a line is found by, later, if ever. Holds no frame, and so nobody's variables.
 """
 
 
@@ -55,51 +57,74 @@ where it was taken. A tuple: one is made for every checkout.
 
 def stack_of(frame: FrameType | None) -> Stack:
     """Where a stack stands, without what SQLAlchemy and we add to it."""
-    while frame is not None and _of_machinery(frame.f_code.co_filename):
+    # Taken at each checkout, and next to never read. A loop would cost as much again as these lines do.
+    first: Any = frame
+    try:
+        while _of_machinery((code := first.f_code).co_filename):
+            first = first.f_back
+        second = first.f_back
+        third = second.f_back
+        fourth = third.f_back
+        fifth = fourth.f_back
+        return (
+            code,
+            first.f_lasti,
+            second.f_code,
+            second.f_lasti,
+            third.f_code,
+            third.f_lasti,
+            fourth.f_code,
+            fourth.f_lasti,
+            fifth.f_code,
+            fifth.f_lasti,
+        )
+    except AttributeError:  # there are fewer
+        return _all_of(first)
+
+
+def _all_of(frame: FrameType | None) -> Stack:
+    stack: Stack = ()
+    while frame is not None:
+        stack += (frame.f_code, frame.f_lasti)
         frame = frame.f_back
-    stack: Stack = []
-    add, left = stack.append, _DEPTH
-    while frame is not None and left:
-        add(frame.f_code)
-        add(frame.f_lasti)
-        frame = frame.f_back
-        left -= 1
     return stack
 
 
 def taken_by_thread(now: float) -> Holder:
     """This thread takes a connection. To be called by the pool's `_do_get`."""
-    return now, get_ident(), stack_of(_getframe(2))
+    try:
+        # Its three callers are SQLAlchemy's: to look at them costs as much as all that follows.
+        frame = _getframe(5)
+    except ValueError:  # called by somebody else
+        frame = _getframe(1)
+    return now, get_ident(), stack_of(frame)
 
 
 def taken_by_task(now: float) -> Holder:
     """This task does; the coroutine's stack is that of the greenlet which runs SQLAlchemy's."""
-    parent = greenlet.getcurrent().parent
+    parent = getcurrent().parent
     try:
-        task = asyncio.current_task()
+        task = current_task()
     except RuntimeError:  # no loop is running: SQLAlchemy will say so
         task = None
     return now, task, stack_of(parent.gr_frame if parent is not None else None)
 
 
-def lines(stack: Stack) -> list[tuple[str, int, str]]:
+def lines(stack: Stack) -> Iterator[tuple[str, int, str]]:
     """File, line and function of each frame, innermost first."""
-    pairs = zip(stack[::2], stack[1::2], strict=True)
-    return [
-        (os.path.abspath(code.co_filename), _line(code, lasti), code.co_qualname)
-        for code, lasti in pairs
-        if isinstance(code, CodeType) and isinstance(lasti, int)
-    ]
+    for code, lasti in zip(stack[::2], stack[1::2], strict=True):
+        if isinstance(code, CodeType) and isinstance(lasti, int):
+            yield os.path.abspath(code.co_filename), line_of(code, lasti), code.co_qualname
 
 
 def site(stack: Stack) -> tuple[str, int, str]:
     """The line of the application that took a connection; of whatever there is where none is."""
-    found = lines(stack)
-    for file, line, function in found:
+    for file, line, function in lines(stack):
         library = any(part in file for part in _INSTALLED)
-        if not library and not file.startswith((_STANDARD, "<")):
+        generated = os.path.basename(file).startswith("<")
+        if not library and not generated and not file.startswith(_STANDARD):
             return file, line, function
-    return found[0] if found else ("", 0, "")
+    return next(lines(stack), ("", 0, ""))
 
 
 def written(stack: Stack) -> str:
@@ -134,10 +159,3 @@ def _short(file: str) -> str:
     except (OSError, ValueError):  # no working directory, or another drive
         return file
     return file if relative.startswith("..") else relative
-
-
-def _line(code: CodeType, lasti: int) -> int:
-    for start, end, line in code.co_lines():
-        if start <= lasti < end and line is not None:
-            return line
-    return code.co_firstlineno

@@ -12,10 +12,11 @@ class Metrics:
     """The counts of one engine's pools: a pool that takes another's place goes on with the same.
 
     Holds on to nothing of the pool. Written by the pool's housekeeping alone, some times a second; read from
-    any thread. Names, as in `model.runtime.Pool`:
+    any thread. Names, as in `model.pools.Pool`:
 
     - `allowed.N`, `open.N`, `waiting.N`: milliseconds with a limit of N, with N connections open (idle ones
       among them), with N checkouts waiting;
+    - `cap.WHOSE`: milliseconds with a cap of this origin (`AdaptivePool.cap_of`);
     - `executing_ns`, `idle_in_transaction_ns`, `idle_ns`: connections in use by what they did, sampled;
     - `decision.KIND`: how often the limit was changed for this kind of reason;
     - `stalled_ms`: how long the database answered nobody;

@@ -30,11 +30,17 @@ class Options:
     pre_ping: bool
 
     @property
+    def sized(self) -> bool:
+        """Whether `pool_size` and `max_overflow` are a cap."""
+        size, overflow = self.pool_size, self.max_overflow
+        return size != 0 and overflow != -1 and (size is not None or overflow is not None)
+
+    @property
     def cap(self) -> int | None:
         """Connections in use at most, as far as the user says."""
-        size, overflow = self.pool_size, self.max_overflow
-        if size == 0 or overflow == -1 or (size is None and overflow is None):
+        if not self.sized:
             return self.max_size
+        size, overflow = self.pool_size, self.max_overflow
         return (_SIZE if size is None else size) + (_OVERFLOW if overflow is None else overflow)
 
     def first_limit(self) -> int:

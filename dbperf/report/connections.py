@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from dbperf.model.histogram import Latency
-from dbperf.model.runtime import Figure, Holder, Pool, Transactions, holders, pools, transactions
+from dbperf.model.pools import Holder, Pool, holders, pools
+from dbperf.model.runtime import Figure, Transactions, transactions
 from dbperf.model.workload import CallSite
 from dbperf.report.allowed import busy_with, limit
 from dbperf.report.format import duration, place, plural

@@ -7,21 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from dbperf.model.histogram import Latency
-from dbperf.model.runtime import (
-    Figure,
-    Holder,
-    Operation,
-    Pool,
-    Transactions,
-    batchers,
-    holders,
-    mean_number,
-    operations,
-    pools,
-    together,
-    transactions,
-    usual_number,
-)
+from dbperf.model.pools import Holder, Pool, holders, mean_number, pools, usual_number
+from dbperf.model.runtime import Figure, Operation, Transactions, batchers, operations, together, transactions
 
 
 def runtime(figures: Sequence[Figure]) -> dict[str, Any]:
@@ -66,6 +53,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
 def _of_ours(pool: Pool) -> dict[str, Any]:
     """What dbperf's own pool counts alone."""
     return {
+        "cap_of": pool.cap_of or None,
         **_numbers("allowed", pool.allowed),
         **_numbers("open", pool.open),
         **_numbers("waiting", pool.waiting),

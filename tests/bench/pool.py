@@ -43,12 +43,38 @@ def seconds_each(pool: Pool) -> float:
     return (time.process_time() - began) / CHECKOUTS
 
 
+async def seconds_each_in_greenlets(pool: Pool) -> float:
+    """As an asyncio engine does it: each call is a greenlet's."""
+    began = time.process_time()
+    for _ in range(CHECKOUTS):
+        connection = await greenlet_spawn(pool.connect)
+        await greenlet_spawn(connection.close)
+    return (time.process_time() - began) / CHECKOUTS
+
+
 def cost() -> None:
-    pools = [each(Nothing, reset_on_return=None) for each in (QueuePool, AdaptivePool)]
-    rounds = [[seconds_each(pool) for pool in pools] for _ in range(ROUNDS)]
-    theirs, ours = (statistics.median(each) * 1e6 for each in zip(*rounds, strict=True))
+    pools = pair(QueuePool, AdaptivePool)
+    compared("", pools, [[seconds_each(pool) for pool in pools] for _ in range(ROUNDS)])
+    asyncio.run(cost_in_loop())
+
+
+async def cost_in_loop() -> None:
+    pools = pair(AsyncAdaptedQueuePool, AsyncAdaptivePool)
+    rounds = [[await seconds_each_in_greenlets(pool) for pool in pools] for _ in range(ROUNDS)]
+    compared("", pools, rounds)
+    rounds = [[await greenlet_spawn(seconds_each, pool) for pool in pools] for _ in range(ROUNDS)]
+    compared(", without the greenlets", pools, rounds)
+
+
+def pair(*classes: type[Pool]) -> list[Pool]:
+    return [each(Nothing, reset_on_return=None) for each in classes]
+
+
+def compared(how: str, pools: list[Pool], rounds: list[list[float]]) -> None:
+    medians = [statistics.median(times) * 1e6 for times in zip(*rounds, strict=True)]
     ratio = statistics.median(ours / theirs for theirs, ours in rounds)
-    print(f"checkout and return: QueuePool {theirs:.2f} us, AdaptivePool {ours:.2f} us, {ratio:.2f}x")
+    each = ", ".join(f"{type(pool).__name__} {us:.2f} us" for pool, us in zip(pools, medians, strict=True))
+    print(f"checkout and return{how}: {each}, {ratio:.2f}x")
 
 
 def told(name: str, waits: list[list[float]]) -> None:

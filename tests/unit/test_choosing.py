@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine as plain_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool, SingletonThreadPool, StaticPool
+from sqlalchemy.util import get_cls_kwargs
 
 import dbperf
 from dbperf import Settings
-from dbperf.choosing import with_pool
+from dbperf.choosing import OURS, with_pool
 from dbperf.errors import InputError
 from dbperf.pool import AdaptivePool, AsyncAdaptivePool
 from dbperf.settings import Resolved
@@ -65,6 +68,22 @@ def test_switched_off_it_is_sqlalchemys_and_our_keywords_go(settings: Settings) 
     assert type(dbperf.create_async_engine(ASYNCPG, **known).pool) is AsyncAdaptedQueuePool
     with pytest.raises(TypeError, match="no_such_keyword"):
         dbperf.create_engine(PSYCOPG, no_such_keyword=1, **known)
+
+
+def test_the_keywords_that_go_are_all_that_only_ours_knows() -> None:
+    known = set(get_cls_kwargs(AdaptivePool)) - set(get_cls_kwargs(QueuePool))
+    assert {each for each in known if not each.startswith("_")} == OURS
+
+
+@pytest.mark.parametrize("settings", ["enabled=False", "pool='sqlalchemy'"])
+def test_who_has_no_pool_of_ours_does_not_load_it(settings: str) -> None:
+    program = (
+        "import sys, dbperf\n"
+        f"dbperf.create_engine('{PSYCOPG}', max_size=9, dbperf=dbperf.Settings({settings}))\n"
+        "print([name for name in sys.modules if name.startswith('dbperf.pool')])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
 
 
 @pytest.mark.parametrize(("variable", "value"), [("DBPERF_POOL", "sqlalchemy"), ("DBPERF_ENABLED", "0")])

@@ -29,8 +29,8 @@ from collections.abc import Iterator, Sequence
 
 from dbperf.advice.access import stable, where
 from dbperf.advice.pool_use import Finding, PoolUse, site
+from dbperf.model.pools import Holder
 from dbperf.model.recommendation import Severity
-from dbperf.model.runtime import Holder
 from dbperf.model.workload import CallSite, called
 from dbperf.report.format import duration, plural
 
@@ -60,13 +60,8 @@ def judge(use: PoolUse) -> Iterator[Finding]:
 
 def _leak(key: str, leaks: int, returned: int, seconds: float, lines: Sequence[CallSite]) -> Finding:
     lost, place = leaks - returned, where(lines[0] if lines else None)
-    back = (
-        f"{lost:,} never came back"
-        if lost > 0
-        else "all came back late"
-        if leaks > 1
-        else "it came back late"
-    )
+    who = "it" if leaks == 1 else "all" if lost <= 0 else f"{lost:,}"
+    back = f"{who} never came back" if lost > 0 else f"{who} came back late"
     held = f", for {duration(seconds)} in total as far as known" if seconds else ""
     return Finding(
         key=key,
@@ -74,7 +69,7 @@ def _leak(key: str, leaks: int, returned: int, seconds: float, lines: Sequence[C
         title=f"{plural(leaks, 'connection')} taken {place}{'was' if leaks == 1 else 'were'} held and did "
         f"nothing: {back}",
         fix=f"{place}take the connection or session in a with block, which gives it back however it ends",
-        measured=f"{plural(leaks, 'connection')} held too long{held}; {returned:,} of them returned",
+        measured=f"{plural(leaks, 'connection')} held too long{held}; {returned:,} of {leaks:,} returned",
         method="held for longer than leak_after and doing nothing, as the pool saw it",
         call_sites=called(lines),
         risk="a connection that waits on purpose, for LISTEN or a lock, should be of no pool",

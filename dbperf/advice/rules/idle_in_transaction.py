@@ -19,7 +19,7 @@ transaction. Reads open a transaction too: `with engine.connect()` holds one fro
 end of the block. The lines named took the connections.
 
 **How it is priced.** It is not, in time of statements: what others gain depends on whether they wait. The
-share was sampled, so a finding is `estimated`.
+share was measured, by samples, and that the change helps was not: a finding is `estimated`.
 
 **What to weigh.** What was read before the commit may have changed after it. Work that has to be atomic has
 to stay in one transaction; then keep the slow part outside.
@@ -64,7 +64,7 @@ def judge(use: PoolUse) -> Iterator[Finding]:
         for each in longest
         if each.idle_in_transaction_seconds >= LINE_SHARE * spent and (line := site(each))
     ]
-    named = ", ".join(f"{place(line)} {duration(seconds)}" for line, seconds in held)
+    named = ", ".join(f"{place(line)} ({duration(seconds)})" for line, seconds in held)
     yield Finding(
         key=pool.name,
         severity=Severity.WARNING if waited or share >= MOST_SHARE else Severity.INFO,

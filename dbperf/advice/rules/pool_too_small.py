@@ -15,7 +15,8 @@ the database answer nobody for a tenth of the time or more: a larger pool would 
 
 **What to do.** Set the number that the fix says. It is Little's law: as many as were in use, and as many
 more as waited meanwhile, which is the limit x (1 + wait / hold) of the checkouts that found all in use.
-More than four times the limit is never said at once: measure again.
+More than four times the limit is never said at once: measure again. Where a pool of dbperf's was given no
+size, its limit is this process's share of what the server allows, and that is what has to grow.
 
 **How it is priced.** It is not: how fast the database is with more connections is known afterwards. So a
 finding is `estimated`.
@@ -69,7 +70,7 @@ def judge(use: PoolUse) -> Iterator[Finding]:
         severity=max(matters, Severity.WARNING, key=lambda each: each.rank) if pool.timeouts else matters,
         title=f"checkouts waited {duration(pool.wait_seconds)} for a connection{timeouts}: "
         f"the pool may have {limit:,} in use and needs {needed:,}",
-        fix=f"let {needed:,} be in use: pool_size + max_overflow = {needed}, where they are {limit} together",
+        fix=_fix(use, limit, needed),
         measured=f"{number}; waiting took {duration(pool.wait_seconds)}, "
         f"{use.waited_longer_than(WAITED_SECONDS)[0]:,} times {duration(WAITED_SECONDS)} or longer, and "
         f"holding {duration(pool.held_seconds)} (p95 {duration(pool.held.quantile(0.95))})",
@@ -77,6 +78,20 @@ def judge(use: PoolUse) -> Iterator[Finding]:
         risk="each process opens so many, all together have to fit max_connections; a database that is busy "
         "already only gets slower",
     )
+
+
+def _fix(use: PoolUse, limit: int, needed: int) -> str:
+    if use.is_of_fleet:
+        return (
+            f"raise the server's max_connections, or run fewer processes: {limit:,} is a process's share of "
+            f"what it allows, and max_size = {needed} would take the rest from the others"
+        )
+    known = {
+        "max_size": f"where it is {limit}",
+        "default": f"where none was given and {limit} is the default",
+    }
+    now = known.get(use.pool.cap_of, f"where they are {limit} together")
+    return f"let {needed:,} be in use: {use.sized_by} = {needed}, {now}"
 
 
 def _waits(use: PoolUse) -> bool:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, StaticPool
 
 import dbperf
-from dbperf.model.runtime import Pool
+from dbperf.model.pools import Pool
 
 
 def pool_of(engine: sa.Engine) -> Pool:

@@ -184,6 +184,7 @@ def test_a_share_of_the_server_is_the_cap(engine_of: EngineOf) -> None:
             )
         )
     assert shares == [int(allowed * 0.9), int(allowed * 0.9 / 2)]
+    assert pool_of(ours).cap_of() == "fleet"
 
 
 def test_an_invalidated_connection_is_replaced(engine_of: EngineOf) -> None:

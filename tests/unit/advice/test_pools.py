@@ -107,6 +107,25 @@ def test_a_pool_that_sizes_itself_is_too_small_only_at_its_cap() -> None:
     assert not found(pool("AdaptivePool", **ours)), "it may have more, and does not take it"
 
 
+@pytest.mark.parametrize(
+    ("whose", "fix"),
+    [
+        ("pool_size", "let 45 be in use: pool_size + max_overflow = 45, where they are 15 together"),
+        ("max_size", "let 45 be in use: max_size = 45, where it is 15"),
+        ("default", "let 45 be in use: max_size = 45, where none was given and 15 is the default"),
+        (
+            "fleet",
+            "raise the server's max_connections, or run fewer processes: 15 is a process's share of what it "
+            "allows, and max_size = 45 would take the rest from the others",
+        ),
+    ],
+)
+def test_what_has_to_grow_is_what_the_limit_came_from(whose: str, fix: str) -> None:
+    counts = CROWDED | {"allowed__15": 60 * MS, f"cap__{whose}": 60 * MS}
+    (only,) = found(pool("AdaptivePool", **counts))
+    assert (only.code, only.fix) == ("DBP501", fix)
+
+
 LARGE = {"checkouts": 5000, "limit__100": 5000, "busy__6": 5000}
 WAITING = {"allowed__16": 9 * MS, "allowed__40": 9 * MS, "waiting__3": 8 * MS, "decision__no_gain": 1}
 
@@ -116,7 +135,8 @@ def test_a_pool_that_is_too_large() -> None:
     assert (only.id, only.severity) == ("DBP502:QueuePool", Severity.INFO)
     assert only.title == "the pool may have 100 connections in use and never had more than 6 in a process"
     assert only.fix == "pool_size + max_overflow = 12: twice what was ever used"
-    assert found(pool("AdaptivePool", **LARGE, allowed__100=60 * MS)), "one of a fixed size"
+    fixed = LARGE | {"allowed__100": 60 * MS, "cap__max_size": 60 * MS}
+    assert found(pool("AdaptivePool", **fixed))[0].fix == "max_size = 12: twice what was ever used"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +150,7 @@ def test_a_pool_that_is_too_large() -> None:
         pool("AdaptivePool", **LARGE, **WAITING | {"allowed__60": MS}),
         pool("AdaptivePool", **LARGE, **WAITING | {"waiting__3": MS, "waiting__0": 60 * MS}),
         pool("AdaptivePool", **LARGE, **WAITING | {"decision__no_gain": 0}),
+        pool("AdaptivePool", **LARGE, **WAITING, cap__fleet=18 * MS, cap__default=MS),  # nobody gave it that
         pool(checkouts=5000),
     ],
 )
@@ -142,6 +163,15 @@ def test_what_did_not_pay() -> None:
     assert only.title == "more than 40 connections in use did not pay, and the pool may have 100"
     assert only.severity is Severity.INFO
     assert only.evidence[0].usage.startswith("for 8.00 s checkouts waited")
+    assert only.fix.startswith("where the pool was given a size: pool_size + max_overflow = 40")
+
+
+@pytest.mark.parametrize(
+    ("whose", "keyword"), [("pool_size", "pool_size + max_overflow"), ("max_size", "max_size")]
+)
+def test_what_did_not_pay_is_told_by_the_keyword_that_allowed_it(whose: str, keyword: str) -> None:
+    (only,) = found(pool("AdaptivePool", **LARGE, **WAITING, **{f"cap__{whose}": 18 * MS}))
+    assert only.fix == f"{keyword} = 40, the most that the pool allowed"
 
 
 LEAKING = pool("AdaptivePool", checkouts=10, leaks=2, leaks_returned=1)
@@ -178,6 +208,8 @@ def test_lines_of_one_function_are_one_leak_and_functions_are_apart() -> None:
 def test_a_leak_of_nobody_knows_which_line() -> None:
     (only,) = found(LEAKING)
     assert (only.id, only.call_sites) == ("DBP503:AdaptivePool", ())
+    (only,) = found(pool(checkouts=1, leaks=1))
+    assert only.title == "1 connection taken was held and did nothing: it never came back"
     (only,) = found(LEAKING, Figure.of("held", ":0 ", SHOP, {"leaks": 2}))
     assert (only.id, only.call_sites) == ("DBP503:AdaptivePool", ())
 
@@ -213,7 +245,7 @@ def test_idle_in_a_transaction() -> None:
     assert only.fix == "in /srv/shop/app.py:12 commit, or close the session, before slow work"
     assert only.call_sites == (LOAD,)
     assert only.evidence[0].usage == (
-        "8.00 s of 20.0 s sampled idle in a transaction, taken at /srv/shop/app.py:12 7.00 s"
+        "8.00 s of 20.0 s sampled idle in a transaction, taken at /srv/shop/app.py:12 (7.00 s)"
     )
     waited = pool("AdaptivePool", **IDLE, wait_ns=S)
     assert found(waited)[0].severity is Severity.WARNING

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from dbperf.model.report import Report
 from dbperf.model.runtime import Figure
 from dbperf.report.connections import connection_lines, connections
@@ -95,7 +97,7 @@ def test_a_busy_pool_that_sizes_itself() -> None:
         (
             "Limit",
             "40 for 77% of the time, from 16 to 48; changed 10 times: 4 for demand, 3 for want of gain, "
-            "2 for a trial, 1 for other reasons; the database answered nobody for 3.20 s",
+            "2 for a trial, 1 for other reasons; nothing came back from the database for 3.20 s",
         ),
         ("Wait", "3 checkouts turned away from a full line"),
         ("Held", "60% executing, 30% idle in a transaction, 10% idle (sampled)"),
@@ -109,7 +111,27 @@ def test_a_busy_pool_that_sizes_itself() -> None:
         "Pings",
         "none; 70 spared, the connection had just been used",
     )
-    assert connections((ours(stalled_ms=900),))[1] == ("Limit", "the database answered nobody for 900 ms")
+    assert connections((ours(stalled_ms=900),))[1] == (
+        "Limit",
+        "nothing came back from the database for 900 ms",
+    )
+
+
+@pytest.mark.parametrize(
+    ("whose", "told"),
+    [
+        ("fleet", "may grow to 90, a process's share of what the server allows"),
+        ("max_size", "may grow to 90, by max_size"),
+        ("pool_size", "may grow to 90, by pool_size and max_overflow"),
+        ("default", "may grow to 90, the default"),
+    ],
+)
+def test_a_pool_that_sizes_itself_says_how_far_and_why(whose: str, told: str) -> None:
+    pool = ours(allowed__16=1000, allowed__8=9000, decision__quiet=2, **{f"cap__{whose}": 10_000})
+    assert connections((pool,))[1] == (
+        "Limit",
+        f"8 for 90% of the time, from 8 to 16; {told}; changed 2 times for want of a queue",
+    )
 
 
 def test_leaks_are_told_with_their_lines() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from dbperf.model.runtime import Figure, Holder, Pool, holders, mean_number, together, usual_number
+from dbperf.model.pools import Holder, Pool, holders, mean_number, usual_number
+from dbperf.model.runtime import Figure, together
 
 COUNTS = {
     "allowed.16": 3000,
     "allowed.40": 1000,
     "open.16": 4000,
+    "cap.default": 250,
+    "cap.fleet": 3750,
     "waiting.0": 3900,
     "waiting.16": 100,
     "decision.demand": 2,
@@ -35,12 +38,12 @@ def test_a_pool_that_sizes_itself() -> None:
     assert pool.retired == {"unused": 1}
     assert (pool.executing_seconds, pool.idle_in_transaction_seconds, pool.idle_seconds) == (2.0, 0.5, 0.25)
     assert (pool.stalled_seconds, pool.leaks, pool.leaks_returned) == (1.5, 3, 1)
-    assert (pool.refused, pool.spared_pings) == (7, 9)
+    assert (pool.refused, pool.spared_pings, pool.cap_of) == (7, 9, "fleet")
 
 
 def test_other_pools_count_none_of_it() -> None:
     pool = Pool(Figure.of("pool", "QueuePool", "d", {"checkouts": 1}))
-    assert (pool.allowed, pool.decisions, pool.leaks) == ({}, {}, 0)
+    assert (pool.allowed, pool.decisions, pool.leaks, pool.cap_of) == ({}, {}, 0, "")
     assert (mean_number(pool.allowed), usual_number(pool.allowed)) == (None, None)
 
 
