@@ -137,8 +137,11 @@ def _unproven(seen: Observation, limit: int, cap: int) -> Decision | None:
 
 
 def _silent(state: State, seen: Observation) -> bool:
-    """Nothing came back though much was due, and what executes has been for far longer than usual."""
-    if seen.returned or not seen.busy or share(seen) < 0.5:
+    """Nothing came back though much was due, and what executes has been for far longer than usual.
+
+    Where nobody waits it may be one slow statement.
+    """
+    if seen.returned or not seen.busy or share(seen) < 0.5 or not (seen.waiting or state.stalled):
         return False
     return state.rate * seen.seconds >= 4 or seen.oldest > max(1.0, 5 * state.hold)
 
