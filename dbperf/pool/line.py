@@ -156,8 +156,8 @@ class Line:
         """It could not be opened, after `took` seconds: the permit goes back.
 
         With an `error` of the database others wait a little before they try: those who wait are woken, to see
-        until when. Where no connection is left that could come back, they get that error now: each would find
-        out the same, one by one.
+        until when. Where no connection is left that could come back, those who waited when this attempt began get
+        that error now: each would find out the same, one by one.
         """
         with self.lock:
             self.connecting -= 1
@@ -169,7 +169,7 @@ class Line:
                 # Half of it at random, so that processes do not come back all together.
                 self.retry_at = now + delay * random.uniform(0.5, 1.0)  # noqa: S311  no secret
                 if self.busy == 1 and not self.idle:
-                    self._refuse(error)
+                    self._refuse(error, now - took)
             self.drop(place)
             if error is not None:
                 for waiter in list(self.waiters):
@@ -269,8 +269,8 @@ class Line:
         waiter.granted = True
         waiter.wake()
 
-    def _refuse(self, error: BaseException) -> None:
-        while self.waiters:
+    def _refuse(self, error: BaseException, began: float) -> None:
+        while self.waiters and next(iter(self.waiters)).since <= began:
             waiter, _ = self.waiters.popitem(last=False)
             self.waited += monotonic() - waiter.since
             waiter.error = error

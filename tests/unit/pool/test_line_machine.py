@@ -70,7 +70,8 @@ class Machine(RuleBasedStateMachine):
         self.borrowed: list[Place] = []
         self.granted: list[Waiting] = []
         """Those who have not yet noticed."""
-        self.connecting = 0
+        self.connecting: list[float] = []
+        """When each began."""
         self.queue: deque[Waiting] = deque()
         self.refused: list[Waiting] = []
         self.in_wake = 0
@@ -124,14 +125,14 @@ class Machine(RuleBasedStateMachine):
     def notices(self, pick: int) -> None:
         waiter = self.granted.pop(pick % len(self.granted))
         if waiter.record is None:
-            self.connecting += 1
+            self.connecting.append(CLOCK.now)
         else:
             self.held.append(waiter.record)
 
     @precondition(lambda self: self.connecting)
     @rule()
     def connects(self) -> None:
-        self.connecting -= 1
+        self.connecting.pop(0)
         place = self.line.spare.pop() if self.line.spare else Place()
         assert place not in self.open
         self.open.add(place)
@@ -142,11 +143,11 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.connecting)
     @rule(cancelled=st.booleans())
     def fails_to_connect(self, cancelled: bool) -> None:
-        self.connecting -= 1
+        began = self.connecting.pop(0)
         alone = not (self.held or self.borrowed or self.granted or self.connecting or self.line.idle)
-        waiting = len(self.queue)
+        waiting = sum(each.since <= began for each in self.queue)
         self.refused.clear()
-        self.line.failed(None if cancelled else OSError(), Place(), 0.01)
+        self.line.failed(None if cancelled else OSError(), Place(), CLOCK.now - began)
         if alone and not cancelled:
             assert len(self.refused) == waiting
         else:
@@ -234,7 +235,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def permits_are_those_out(self) -> None:
         line = self.line
-        opening = self.connecting + sum(each.record is None for each in self.granted)
+        opening = len(self.connecting) + sum(each.record is None for each in self.granted)
         records = [each.record for each in self.granted if each.record is not None]
         assert line.connecting == opening <= PARALLEL
         assert line.busy == opening + len(records) + len(self.held) + len(self.borrowed) <= self.most
