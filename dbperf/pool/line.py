@@ -156,8 +156,8 @@ class Line:
         """It could not be opened, after `took` seconds: the permit goes back.
 
         With an `error` of the database others wait a little before they try: those who wait are woken, to see
-        until when. Where no connection is left that could come back, those who waited when this attempt began get
-        that error now: each would find out the same, one by one.
+        until when. Where no connection is left that could come back, those who waited when this attempt began
+        get that error now: each would find out the same, one by one.
         """
         with self.lock:
             self.connecting -= 1
