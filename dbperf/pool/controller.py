@@ -42,7 +42,7 @@ LAG = 0.02
 
 
 NO_TIME = 0.95
-"""Of a processor used by the client: with more it is what is slow, and all limits give the same."""
+"""Of a processor used by the program: with more it is what is slow, and fewer may give it less to do."""
 
 
 def decide(state: State, seen: Observation) -> tuple[State, Decision]:
@@ -88,7 +88,8 @@ def _full(state: State, seen: Observation, limit: int, cap: int) -> tuple[State,
     level, state = ramped(state, seen, limit), mixed(state, seen)
     state = smoothed(state, seen)
     # Without a queue, clients that are all in the database may still be more than it can serve well.
-    crowded = seen.busy >= max(12.0, 0.7 * limit) and state.share > 0.7
+    full = 0.7 if seen.cpu < NO_TIME else 0.0
+    crowded = seen.busy >= max(12.0, full * limit) and state.share > 0.7
     if not seen.waiting and seen.queued < 0.5 and not crowded:
         return _quiet(state, seen, limit)
     late = state.lag >= LAG
@@ -174,9 +175,7 @@ def _search(state: State, seen: Observation, limit: int, cap: int) -> tuple[Stat
     likely = state.evidence.likely(weight, state.doubt)
     # As long as it takes to count enough, but a clear loss ends it.
     trial = min(6 * TICK, max(TICK, ENOUGH / max(1.0, state.rate * weight)))
-    # Where the program has no time left, all limits give the same.
-    expected = state.rate * trial if seen.cpu < NO_TIME else 0.0
-    chosen = choose(likely, weight, ladder(top, limit), limit, state.share, expected, trial / TICK)
+    chosen = choose(likely, weight, ladder(top, limit), limit, state.share, state.rate * trial, trial / TICK)
     if state.trial > state.counted + TICK / 2 and chosen.worth_now > chosen.worth - 0.3:
         return state, Decision(limit)
     if chosen.limit < limit and state.share < 0.5:
