@@ -147,9 +147,8 @@ class AdaptivePool(Pool):
         if not self._looked_after:
             try:
                 self._look_after()
-            except (
-                BaseException
-            ):  # KeyboardInterrupt, or gevent's end of a greenlet, while a thread is started
+            except BaseException:
+                # KeyboardInterrupt, or gevent's end of a greenlet, while a thread is started.
                 if not self._line.give(record):
                     self._line.drop(record)
                 raise
@@ -208,7 +207,12 @@ class AdaptivePool(Pool):
                 record = line.place() or _ConnectionRecord(self, connect=False)
             self._ready.connect(record, until)
         except BaseException as error:
-            line.failed(error if isinstance(error, Exception) else None, record, monotonic() - began)
+            now = monotonic()
+            # Who had little time left when its turn came knows nothing of the server.
+            fair = isinstance(error, Exception) and (
+                not isinstance(error, exc.TimeoutError) or now - began >= self._timeout / 2
+            )
+            line.failed(error if fair else None, record, now - began)
             raise
         line.connected()
         return record

@@ -134,5 +134,9 @@ class Chores:
             connection.rollback()
             if not registered:
                 self._registered = record, connection
+        except BaseException:
+            # It comes back without SQLAlchemy's reset: what failed must not be the next one's transaction.
+            record.invalidate()
+            raise
         finally:
             type(pool)._do_return_conn(pool, record)

@@ -39,8 +39,6 @@ STALL_LIMIT = 8
 """What a stall halves down to."""
 LAG = 0.02
 """Seconds that looks come late when the client is what is slow."""
-
-
 NO_TIME = 0.95
 """Of a processor used by the program: with more it is what is slow, and fewer may give it less to do."""
 

@@ -22,11 +22,13 @@ Record = Any
 
 PARALLEL = 8
 """Connections that are opened at once. After one could not be opened, one, until one could."""
-_COSTLY, _PATIENT, _LAST_RETRY = 4.0, 0.02, 1.0
-"""After a failed connect the next is tried in so many times what it took (where nobody listens that is next
-to nothing, a server that refuses has worked for it), or in this share of the time since the first that
-failed, if that is more; in so many seconds at most.
+_COSTLY, _FIRST_RETRY = 4.0, 0.05
+"""After a failed connect the next is tried in so many times what it took: where nobody listens that is next
+to nothing, and a server that refuses has worked for it. In so many seconds at most: one that never answered
+has not.
 """
+_PATIENT, _LAST_RETRY = 0.02, 1.0
+"""Or in this share of the time since the first that failed, if that is more; in so many seconds at most."""
 
 
 class Waiter(Protocol):
@@ -165,7 +167,8 @@ class Line:
                 now = monotonic()
                 if self.failing is None:
                     self.failing = now - took
-                delay = min(max(_COSTLY * took, _PATIENT * (now - self.failing)), _LAST_RETRY)
+                costly, patient = _COSTLY * took, _PATIENT * (now - self.failing)
+                delay = max(min(costly, _FIRST_RETRY), min(patient, _LAST_RETRY))
                 # Half of it at random, so that processes do not come back all together.
                 self.retry_at = now + delay * random.uniform(0.5, 1.0)  # noqa: S311  no secret
                 if self.busy == 1 and not self.idle:

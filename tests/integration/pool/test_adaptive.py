@@ -187,6 +187,29 @@ def test_a_share_of_the_server_is_the_cap(engine_of: EngineOf) -> None:
     assert pool_of(ours).cap_of() == "fleet"
 
 
+def test_a_question_that_fails_leaves_nobody_an_aborted_transaction(psycopg_url: str) -> None:
+    """Hardened servers do not let everybody read pg_roles."""
+    admin = sa.create_engine(psycopg_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with admin.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE hardened"))
+        connection.execute(sa.text("CREATE ROLE stranger LOGIN"))
+    url = sa.make_url(psycopg_url).set(database="hardened")
+    with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+        connection.execute(sa.text("REVOKE SELECT ON pg_catalog.pg_roles FROM PUBLIC"))
+    engine = sa.create_engine(url.set(username="stranger"), poolclass=AdaptivePool)
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert connection.scalar(sa.text("SELECT 1")) == 1
+        pool_of(engine)._chores._asked = float("-inf")
+        pool_of(engine)._chores.run()
+    assert pool_of(engine)._chores.share is None
+    assert pool_of(engine).checkedout() == 0
+    engine.dispose()
+    with admin.connect() as connection:
+        connection.execute(sa.text("DROP DATABASE hardened"))
+        connection.execute(sa.text("DROP ROLE stranger"))
+
+
 def test_an_invalidated_connection_is_replaced(engine_of: EngineOf) -> None:
     engine = engine_of()
     with engine.connect() as connection:
