@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _VALIDATE = 30.0
 """Seconds after which a connection that nobody used is asked whether it is alive."""
 _AGAIN = 1.0
-"""Seconds until the server is asked again where that could not be done, or whom it knew is gone."""
+"""Seconds until the server is asked again where no connection was to be had."""
 _SUSPECT = 0.25
 """Seconds within which it answers when another one was dead: to open it anew costs less than a doubt."""
 
@@ -27,7 +27,7 @@ class Chores:
     def __init__(self, pool: AdaptivePool, *, ask: bool, max_idle: float) -> None:
         self._pool, self._max_idle = pool, max_idle
         self.share: int | None = None
-        self._asks, self._asked, self._pause = ask, float("-inf"), 0.0
+        self._ask_at = 0.0 if ask else float("inf")
         self._running = self._stopped = False
         self._registered: tuple[Any, Any] = None, None
         """The place and the connection that holds the pool's lock."""
@@ -62,13 +62,12 @@ class Chores:
                     self._pool._ready.close(record)
 
     def _may_ask(self) -> bool:
-        pause = self._pause if self._is_registered() else min(_AGAIN, self._pause)
-        return self._asks and monotonic() - self._asked >= pause and self._is_postgresql()
+        return (self._is_lost() or monotonic() >= self._ask_at) and self._is_postgresql()
 
-    def _is_registered(self) -> bool:
-        """Whether the connection that holds the pool's lock is still open: nobody counts a pool without."""
+    def _is_lost(self) -> bool:
+        """Whether the connection that held the pool's lock is gone: nobody counts a pool without."""
         record, connection = self._registered
-        return record is not None and record.dbapi_connection is connection
+        return record is not None and record.dbapi_connection is not connection
 
     def _is_postgresql(self) -> bool:
         return getattr(self._pool._dialect, "name", "") == "postgresql"
@@ -125,11 +124,14 @@ class Chores:
     def _ask(self) -> None:
         """See what the server allows, on a connection that is waited for like everybody does."""
         pool = self._pool
-        self._asked, self._pause = monotonic(), fleet.pause()
+        self._ask_at = monotonic() + _AGAIN
+        if self._is_lost():
+            self._registered = None, None
         record = type(pool)._do_get(pool)
+        self._ask_at = monotonic() + fleet.pause()
         try:
             connection: Any = record.dbapi_connection
-            registered = self._is_registered()
+            registered = self._registered[0] is not None and not self._is_lost()
             self.share = fleet.share(connection, record.driver_connection, registered=registered)
             connection.rollback()
             if not registered:
