@@ -11,7 +11,27 @@ from dbperf.model.runtime import Figure, View
 
 
 @dataclass(frozen=True, slots=True)
-class Pool(View):
+class _Kept(View):
+    """Connections that were kept without need, of a pool or by a line."""
+
+    @property
+    def leaks(self) -> int:
+        """Connections that were held for too long and did nothing."""
+        return self.figure.count("leaks")
+
+    @property
+    def leaks_returned(self) -> int:
+        """Of these, those that came back."""
+        return self.figure.count("leaks_returned")
+
+    @property
+    def idle_in_transaction_seconds(self) -> float:
+        """Connections in use with a transaction open while the program did something else; sampled."""
+        return self._seconds("idle_in_transaction")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(_Kept):
     """Connection pools of one kind on one database; `name` is the pool's class."""
 
     KIND: ClassVar = "pool"
@@ -148,24 +168,9 @@ class Pool(View):
         return self._seconds("executing")
 
     @property
-    def idle_in_transaction_seconds(self) -> float:
-        """Connections in use with a transaction open while the program did something else; sampled."""
-        return self._seconds("idle_in_transaction")
-
-    @property
     def idle_seconds(self) -> float:
         """Connections in use on which nothing was open; sampled."""
         return self._seconds("idle")
-
-    @property
-    def leaks(self) -> int:
-        """Connections that were held for too long and did nothing."""
-        return self.figure.count("leaks")
-
-    @property
-    def leaks_returned(self) -> int:
-        """Of these, those that came back."""
-        return self.figure.count("leaks_returned")
 
     @property
     def retired(self) -> dict[str, int]:
@@ -203,7 +208,7 @@ def usual_number(times: Mapping[int, float]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder(View):
+class Holder(_Kept):
     """A line of the application that takes connections of dbperf's own pool and keeps them; `name` is
     "file:line function".
     """
@@ -224,24 +229,9 @@ class Holder(View):
         return (file, int(line), function) if told else (self.name, 0, "")
 
     @property
-    def leaks(self) -> int:
-        """Connections that it held for too long, doing nothing."""
-        return self.figure.count("leaks")
-
-    @property
-    def leaks_returned(self) -> int:
-        """Of these, those that came back."""
-        return self.figure.count("leaks_returned")
-
-    @property
     def leaked_seconds(self) -> float:
         """How long it held those, as far as known."""
         return self._seconds("leaked")
-
-    @property
-    def idle_in_transaction_seconds(self) -> float:
-        """How long transactions were open on its connections while it did something else; sampled."""
-        return self._seconds("idle_in_transaction")
 
 
 def pools(figures: Iterable[Figure]) -> tuple[Pool, ...]:
