@@ -62,9 +62,13 @@ class Application:
 
         return self.do(taken)
 
-    def close(self) -> None:
+    def dispose(self) -> None:
         """Close all idle connections."""
         self.do(lambda engine: engine.dispose())
+
+    def close(self) -> None:
+        """And run no more."""
+        self.dispose()
         if self.runner is not None:
             self.runner.close()
 

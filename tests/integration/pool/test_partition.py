@@ -7,116 +7,27 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import asyncpg
 import psycopg
 import pytest
+from applications import DRIVERS, PID, Application, application, assert_works_again, checkout
 from proxy import Proxy
-from sqlalchemy import create_engine, exc, text
+from sqlalchemy import exc, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 
 from dbperf.embedded import Server, start
-from dbperf.pool import AdaptivePool, AsyncAdaptivePool
+from dbperf.pool import AsyncAdaptivePool
 
 TIMEOUT = 1.0
 LATE = 1.25
 """Of the timeout: 1.1 is meant, but machines are loaded."""
 SIZE = 3
-PID = text("SELECT pg_backend_pid()")
 OURS = {"alive_bypass": 0.0}
-
-
-class Application(Protocol):
-    """What uses the pool, in threads or in tasks."""
-
-    pool: Any
-
-    def pids(self, count: int = 1) -> list[int]:
-        """Check out so many connections at once; the server's process of each."""
-
-    def failures(self, count: int = 1) -> list[tuple[BaseException | None, float]]:
-        """Check out so many at once; how each failed, and after how many seconds."""
-
-    def close(self) -> None:
-        """Close all idle connections; may be called again."""
-
-
-class Threads:
-    def __init__(self, url: str, pool: type[Any], **options: Any) -> None:
-        self._engine = create_engine(url, poolclass=pool, **options)
-        self.pool: Any = self._engine.pool
-
-    def pids(self, count: int = 1) -> list[int]:
-        with ExitStack() as stack:
-            taken = [stack.enter_context(self._engine.connect()) for _ in range(count)]
-            return [one.execute(PID).scalar_one() for one in taken]
-
-    def failures(self, count: int = 1) -> list[tuple[BaseException | None, float]]:
-        with ThreadPoolExecutor(count) as threads:
-            return list(threads.map(self._failure, range(count)))
-
-    def _failure(self, _: int) -> tuple[BaseException | None, float]:
-        begin = time.monotonic()
-        try:
-            self._engine.connect().close()
-        except Exception as error:  # noqa: BLE001  for the test to judge
-            return error, time.monotonic() - begin
-        return None, time.monotonic() - begin
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-
-class Tasks:
-    def __init__(self, url: str, pool: type[Any], **options: Any) -> None:
-        self._engine = create_async_engine(url, poolclass=pool, **options)
-        self._runner = asyncio.Runner()
-        self._closed = False
-        self.pool: Any = self._engine.pool
-
-    def pids(self, count: int = 1) -> list[int]:
-        return self._runner.run(self._pids(count))
-
-    async def _pids(self, count: int) -> list[int]:
-        async with AsyncExitStack() as stack:
-            taken = [await stack.enter_async_context(self._engine.connect()) for _ in range(count)]
-            return [(await one.execute(PID)).scalar_one() for one in taken]
-
-    def failures(self, count: int = 1) -> list[tuple[BaseException | None, float]]:
-        async def all_of_them() -> list[tuple[BaseException | None, float]]:
-            return await asyncio.gather(*(self._failure() for _ in range(count)))
-
-        return self._runner.run(all_of_them())
-
-    async def _failure(self) -> tuple[BaseException | None, float]:
-        begin = time.monotonic()
-        try:
-            await (await self._engine.connect()).close()
-        except Exception as error:  # noqa: BLE001  for the test to judge
-            return error, time.monotonic() - begin
-        return None, time.monotonic() - begin
-
-    def close(self) -> None:
-        async def dispose() -> None:
-            await self._engine.dispose()
-
-        if not self._closed:
-            self._closed = True
-            self._runner.run(dispose())
-            self._runner.close()
-
-
 Start = Callable[..., Application]
-KINDS = {
-    "psycopg": (Threads, "psycopg"),
-    "psycopg_async": (Tasks, "psycopg"),
-    "asyncpg": (Tasks, "asyncpg"),
-}
 
 
 @pytest.fixture
@@ -125,20 +36,16 @@ def proxy(server: Server) -> Iterator[Proxy]:
         yield running
 
 
-@pytest.fixture(params=list(KINDS))
+@pytest.fixture(params=list(DRIVERS))
 def run(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Start]:
     """Start an application with a pool, of ours or (`plain`) SQLAlchemy's, behind a proxy."""
     running: list[Application] = []
-    kind, driver = KINDS[request.param]
 
     def begin(*, plain: bool = False, to: Proxy = proxy, **options: Any) -> Application:
-        url = f"postgresql+{driver}://postgres@127.0.0.1:{to.port}/postgres"
-        pool: type[Any] = QueuePool if kind is Threads else AsyncAdaptedQueuePool
-        if not plain:
-            pool = AdaptivePool if kind is Threads else AsyncAdaptivePool
-            options = OURS | options
-        given = {"pool_size": SIZE, "max_overflow": 0, "pool_timeout": TIMEOUT, "pool_pre_ping": True}
-        app = kind(url, pool, **(given | options))
+        url = make_url(f"postgresql://postgres@127.0.0.1:{to.port}/postgres")
+        given: dict[str, Any] = {"pool_size": SIZE, "max_overflow": 0, "pool_timeout": TIMEOUT}
+        given |= {"pool_pre_ping": True} | ({} if plain else OURS)
+        app = application(request.param, url, plain=plain, **(given | options))
         running.append(app)
         return app
 
@@ -150,7 +57,7 @@ def run(request: pytest.FixtureRequest, proxy: Proxy) -> Iterator[Start]:
 
 def assert_in_time(app: Application, count: int = 1) -> None:
     """So many checkouts fail by their deadline."""
-    for error, seconds in app.failures(count):
+    for error, seconds in app.at_once(checkout, count):
         assert isinstance(error, exc.TimeoutError), error
         assert seconds <= TIMEOUT * LATE
 
@@ -161,15 +68,7 @@ def assert_nothing_lost(app: Application) -> None:
     until = time.monotonic() + 10.0
     while app.pool.checkedout():  # by the pool itself, that asks others whether they are as dead
         assert time.monotonic() < until
-        app.failures()
-
-
-def assert_works_again(app: Application, within: float) -> float:
-    """A checkout works before so many seconds are over. Returns after how many."""
-    begin = time.monotonic()
-    while any(error for error, _ in app.failures()):
-        assert time.monotonic() - begin < within
-    return time.monotonic() - begin
+        app.do(checkout)
 
 
 @pytest.mark.once
@@ -216,7 +115,7 @@ def test_dispose_ends_while_it_is_dark(run: Start, proxy: Proxy) -> None:
     app.pids(10)
     proxy.blackhole()
     begin = time.monotonic()
-    app.close()
+    app.dispose()
     assert time.monotonic() - begin < 5.0 * LATE
 
 
@@ -234,13 +133,13 @@ def test_a_ping_that_is_cancelled_leaves_nothing(proxy: Proxy, driver: str) -> N
             before = await one.scalar(PID)
         pool: Any = engine.pool
         proxy.blackhole()
-        checkout = asyncio.create_task(engine.connect().start())
+        connecting = asyncio.create_task(engine.connect().start())
         while not pool.checkedout():  # noqa: ASYNC110  nothing tells
             await asyncio.sleep(0)
-        checkout.cancel()
+        connecting.cancel()
         begin = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
-            await checkout
+            await connecting
         # psycopg asks the server to cancel, and gives it 5 s for that, which nobody can make shorter.
         assert time.monotonic() - begin < (5.0 * LATE if driver == "psycopg" else 1.0)
         assert (pool.checkedout(), pool.checkedin()) == (0, 0)
@@ -261,10 +160,10 @@ def test_connections_that_are_dead_where_new_ones_work(run: Start, server: Serve
         app = run(to=dead, pool_size=size)
         app.pids(size)
         dead.strand()
-        ((error, seconds),) = app.failures()
+        error, seconds = app.do(checkout)
         assert (error, seconds < TIMEOUT * LATE) == (None, True)
         assert_nothing_lost(app)
-        app.close()
+        app.dispose()
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -285,7 +184,7 @@ def test_refused_at_once_and_back_at_once(run: Start, proxy: Proxy, count: int, 
     proxy.refuse()
     proxy.reset()
     for _ in range(2):
-        for error, seconds in app.failures(count):
+        for error, seconds in app.at_once(checkout, count):
             # asyncpg's is an OSError, which SQLAlchemy does not wrap.
             assert isinstance(error, exc.OperationalError | ConnectionRefusedError), error
             assert seconds < 1.0
@@ -317,7 +216,7 @@ def test_processes_of_the_server_that_stand_still(run: Start, server: Server, si
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         begin = time.monotonic()
-        (pid,) = app.pids()  # a new one, for which there must be time
+        (pid,) = app.pids(1)  # a new one, for which there must be time
         assert time.monotonic() - begin <= TIMEOUT * LATE
         assert pid not in stopped
     finally:
@@ -347,4 +246,4 @@ def test_the_server_crashes_and_recovers(run: Start, other: Server, plain: bool)
                 now = app.pids(SIZE)
         if not plain:
             assert_nothing_lost(app)
-        app.close()
+        app.dispose()
