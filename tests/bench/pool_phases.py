@@ -3,9 +3,10 @@
     uv run --group bench python -P tests/bench/pool_phases.py [--rounds 3] [--seconds 6] [--plot FILE]
         [--driver psycopg|asyncpg|threads] [--sizes 5 10 20 40 80] [--only PHASE ...]
 
-Each round runs every pool through all phases in turn. Ratios are to the best fixed size of the same round and
-phase, and printed as medians over the rounds: of the second half of a phase, and of the whole phase.
-*threads* is psycopg without asyncio. The plot shows the last round.
+Each round runs every pool through all phases in turn, and begins with another one. Ratios are to the best
+fixed size of the same round and phase, and printed as medians over the rounds: of the second half of a phase
+to what is best there, and of the whole phase to what is best over it. *threads* is psycopg without asyncio.
+The plot shows the last round.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import random
 import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -112,9 +114,11 @@ def stalled(server: Server, phase: Phase, seconds: float) -> Any:
     thread = threading.Thread(target=hold)
     if phase.stall:
         thread.start()
-    yield
-    if phase.stall:
-        thread.join()
+    try:
+        yield
+    finally:
+        if phase.stall:
+            thread.join()
 
 
 def clients(phase: Phase, trace: Trace, one: Callable[[random.Random], Any]) -> None:
@@ -216,8 +220,8 @@ def sequence(server: Server, driver: str, size: int | None, seconds: float) -> l
 
 
 def tell(phase: Phase, ours: Trace, fixed: dict[int, Trace]) -> tuple[float, float]:
-    best = max(fixed.values(), key=Trace.second_half)
-    half, whole = ours.second_half() / best.second_half(), ours.whole() / best.whole()
+    half = ours.second_half() / max(each.second_half() for each in fixed.values())
+    whole = ours.whole() / max(each.whole() for each in fixed.values())
     rates = " ".join(f"{size}:{each.second_half():.0f}" for size, each in fixed.items())
     print(f"  {phase.name:20} {half:.2f} {whole:.2f}  fixed {rates}  ours {ours.second_half():.0f}")
     steps = " ".join(f"{at:.1f}s:{limit}({kind})" for at, limit, kind in ours.changes)
@@ -239,14 +243,14 @@ def plot(path: str, ours: list[Trace], fixed: dict[int, list[Trace]], driver: st
             for begun, trace in zip(starts, traces, strict=False)
             for slot in range(int(trace.seconds / SLOT))
         ]
-        style = {"color": "C3", "linewidth": 1.8} if size is None else {"linewidth": 0.8, "alpha": 0.7}
+        style = {"color": "black", "linewidth": 1.8} if size is None else {"linewidth": 0.9}
         rates.plot(*zip(*points, strict=True), label=f"fixed {size}" if size else "adaptive", **style)
     steps = [
         (begun + at, limit)
         for begun, trace in zip(starts, ours, strict=False)
         for at, limit, _ in trace.changes
     ]
-    limits.step(*zip(*steps, (starts[-1], steps[-1][1]), strict=True), where="post", color="C3")
+    limits.step(*zip(*steps, (starts[-1], steps[-1][1]), strict=True), where="post", color="black")
     for axes in (rates, limits):
         for begun in starts[1:-1]:
             axes.axvline(begun, color="0.8", linewidth=0.8)
@@ -262,17 +266,19 @@ def main(server: Server, chosen: argparse.Namespace) -> None:
     with closing(psycopg.connect(server.dsn("postgres"), autocommit=True)) as connection:
         connection.execute(SETUP)
     ratios: dict[str, list[tuple[float, float]]] = {each.name: [] for each in PHASES}
+    pools: deque[int | None] = deque([*chosen.sizes, None])
     for _ in range(chosen.rounds):
-        fixed = {size: sequence(server, chosen.driver, size, chosen.seconds) for size in chosen.sizes}
-        ours = sequence(server, chosen.driver, None, chosen.seconds)
+        fixed = {size: sequence(server, chosen.driver, size, chosen.seconds) for size in pools}
+        ours = fixed.pop(None)
+        pools.rotate()
         for number, phase in enumerate(PHASES):
-            others = {size: traces[number] for size, traces in fixed.items()}
+            others = {size: fixed[size][number] for size in chosen.sizes}
             ratios[phase.name].append(tell(phase, ours[number], others))
     for name, found in ratios.items():
         halves, wholes = (statistics.median(each) for each in zip(*found, strict=True))
         print(f"{name:20} second half {halves:.2f}  whole {wholes:.2f}")
     if chosen.plot:
-        plot(chosen.plot, ours, fixed, chosen.driver)
+        plot(chosen.plot, ours, {size: fixed[size] for size in chosen.sizes}, chosen.driver)
 
 
 def arguments() -> argparse.Namespace:
